@@ -1,0 +1,1 @@
+"""The DiT: fetches a picture's KV context from the Thinker that holds it, and denoises from it."""

@@ -1,0 +1,1 @@
+"""`make parity`: every case of a golden folder through the product's own engines, compared tensor by tensor."""
