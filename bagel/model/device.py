@@ -41,3 +41,8 @@ def resolve_dtype(name: str, device: torch.device) -> str:
 def peak_memory_bytes(device: torch.device) -> int:
     """Most device memory that tensors have held so far; 0 on a CPU."""
     return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else 0
+
+
+def device_name(device: torch.device) -> str:
+    """What people call the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -46,7 +46,9 @@ class Denoiser:
         self.model, self.layout, self.device = model, layout, device
         self._attention = attention
 
-    def load(self, contexts: Sequence[Context], pool: Tensor, size: tuple[int, int]) -> "Canvas":
+    def load(
+        self, contexts: Sequence[Context], pool: Tensor, size: tuple[int, int], observe: Observe = observe_nothing
+    ) -> "Canvas":
         """Copy contexts from pages [P, K, L, 2, T, d] into buffers for pictures of (height, width) pixels.
 
         The pages may be given back afterwards. Raises IncompleteContextError when gen or a page is missing.
@@ -58,6 +60,8 @@ class Denoiser:
         for index, context in enumerate(contexts):
             pages = torch.tensor(context.pages, dtype=torch.long, device=pool.device)
             buffers.load_context(index, pool[pages].to(self.device))
+            for role in context.roles:
+                observe(f"ctx.{role.value}", buffers.buffers[index][:, :, : context.tokens])  # [L, 2, S, K, d]
         return Canvas(self.model, self._attention, contexts, buffers, grid)
 
 

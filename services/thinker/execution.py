@@ -62,12 +62,14 @@ class Execution:
         self._tokenizer, self._noise, self._observe = tokenizer, noise, observe
         self._sequences: dict[int, Sequence] = {}
         self._decoding: _Decoding | None = None
+        self._node_tokens: dict[int, int] = {}
         self._last_use = _last_uses(prepared)
 
     def prefill(self, node: int) -> None:
         """Compute one node after its parent."""
         sequence = self._sequence_after(self.prepared.plan.nodes[node].parent, by=node)
         self._sequences[node] = sequence
+        before = sequence.tokens
         block, ids = self.prepared.plan.nodes[node].block, self.prepared.node_ids[node]
         if block.kind is BlockKind.THOUGHT:
             ids = self._tokenizer.encode_block(self.text)
@@ -76,6 +78,8 @@ class Execution:
             self.runner.prefill_text(sequence, ids, self.counters, self._named(node))
         else:
             self._prefill_picture(sequence, block, self._named(node))
+        if block.kind is not BlockKind.THOUGHT:
+            self._node_tokens[node] = sequence.tokens - before
 
     def decode(self) -> Piece:
         """Feed one token: the first call feeds bos to a continuation of gen."""
@@ -105,6 +109,11 @@ class Execution:
             sequence = self.runner.pages.empty() if end is None else self._sequences[end]
             contexts.append(SealedContext(roles, tuple(sequence.pages), sequence.tokens, sequence.rope))
         return contexts
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of gen before anything was written."""
+        return sum(self._node_tokens.get(index, 0) for index in self.prepared.plan.chain(Role.GEN))
 
     def sequence(self, node: int) -> Sequence:
         """The context that ends in a node, as long as it is held."""

@@ -1,0 +1,175 @@
+"""Protos <-> our own types, both ways, once. Used by servicers, clients and handles only; no torch."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from bagel.contexts import Role
+from bagel.errors import IncompleteContextError, RequestError
+from bagel.kv_layout import DTYPE_BYTES, KvLayout, PageRun
+from bagel.settings import DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
+from bagel.v1 import dit_pb2, kv_pb2, settings_pb2, thinker_pb2
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_RENORMS = {
+    Renorm.GLOBAL: settings_pb2.RENORM_GLOBAL,
+    Renorm.CHANNEL: settings_pb2.RENORM_CHANNEL,
+    Renorm.TEXT_CHANNEL: settings_pb2.RENORM_TEXT_CHANNEL,
+}
+_ROLES = {Role.GEN: kv_pb2.ROLE_GEN, Role.CFG_TEXT: kv_pb2.ROLE_CFG_TEXT, Role.CFG_IMG: kv_pb2.ROLE_CFG_IMG}
+_DTYPES = {"float32": kv_pb2.DTYPE_FLOAT32, "bfloat16": kv_pb2.DTYPE_BFLOAT16}
+_AXES = (kv_pb2.AXIS_KV_HEAD, kv_pb2.AXIS_LAYER, kv_pb2.AXIS_KEY_VALUE, kv_pb2.AXIS_TOKEN, kv_pb2.AXIS_DIM)
+_FORMATS = {
+    "png": dit_pb2.IMAGE_FORMAT_PNG,
+    "jpeg": dit_pb2.IMAGE_FORMAT_JPEG,
+    "webp": dit_pb2.IMAGE_FORMAT_WEBP,
+}
+_REASONS = {"stop": thinker_pb2.FINISH_REASON_STOP, "length": thinker_pb2.FINISH_REASON_LENGTH}
+
+
+def sampler_to_proto(settings: SamplerSettings) -> settings_pb2.SamplerSettings:
+    """SamplerSettings as a message."""
+    g = settings.guidance
+    return settings_pb2.SamplerSettings(
+        num_timesteps=settings.num_timesteps,
+        timestep_shift=settings.timestep_shift,
+        guidance=settings_pb2.Guidance(
+            text_scale=g.text_scale,
+            image_scale=g.image_scale,
+            interval_low=g.interval[0],
+            interval_high=g.interval[1],
+            renorm=_RENORMS[g.renorm],
+            renorm_min=g.renorm_min,
+        ),
+    )
+
+
+def sampler_from_proto(message: settings_pb2.SamplerSettings) -> SamplerSettings:
+    """A message as SamplerSettings. Raises RequestError for anything out of bounds."""
+    g = message.guidance
+    return SamplerSettings(
+        num_timesteps=message.num_timesteps,
+        timestep_shift=message.timestep_shift,
+        guidance=Guidance(
+            text_scale=g.text_scale,
+            image_scale=g.image_scale,
+            interval=(g.interval_low, g.interval_high),
+            renorm=_known(_RENORMS, g.renorm, "sampler.guidance.renorm"),
+            renorm_min=g.renorm_min,
+        ),
+    )
+
+
+def decode_to_proto(settings: DecodeSettings) -> settings_pb2.DecodeSettings:
+    """DecodeSettings as a message."""
+    return settings_pb2.DecodeSettings(
+        max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=settings.top_p, seed=settings.seed
+    )
+
+
+def decode_from_proto(message: settings_pb2.DecodeSettings) -> DecodeSettings:
+    """A message as DecodeSettings. Raises RequestError for anything out of bounds."""
+    return DecodeSettings(
+        max_tokens=message.max_tokens, temperature=message.temperature, top_p=message.top_p, seed=message.seed
+    )
+
+
+def limits_from_proto(message: settings_pb2.ModelInfo) -> ModelLimits:
+    """What a stage says its model can do."""
+    return ModelLimits(
+        token_pixels=message.token_pixels,
+        max_side_px=message.max_side_px,
+        max_context_tokens=message.max_context_tokens,
+    )
+
+
+def roles_to_proto(roles: Iterable[Role]) -> list[kv_pb2.Role]:
+    """Roles as enum values."""
+    return [_ROLES[role] for role in roles]
+
+
+def roles_from_proto(values: Iterable[kv_pb2.Role], param: str) -> tuple[Role, ...]:
+    """Enum values as roles. Raises RequestError for an unknown one."""
+    return tuple(_known(_ROLES, value, param) for value in values)
+
+
+def layout_to_proto(layout: KvLayout) -> kv_pb2.KvLayout:
+    """A pool's layout as a message."""
+    strides, step = [], DTYPE_BYTES[layout.dtype]
+    for size in reversed(layout.page_shape):
+        strides.append(step)
+        step *= size
+    return kv_pb2.KvLayout(
+        dtype=_DTYPES[layout.dtype],
+        axes=_AXES,
+        shape=layout.page_shape,
+        strides_bytes=strides[::-1],
+        page_stride_bytes=layout.page_bytes,
+    )
+
+
+def layout_from_proto(message: kv_pb2.KvLayout) -> KvLayout:
+    """A message as a layout. Raises IncompleteContextError for one that this version cannot read."""
+    if tuple(message.axes) != _AXES or len(message.shape) != len(_AXES) or message.HasField("shard"):
+        raise IncompleteContextError("the KV pages are laid out in a way that this version cannot read")
+    heads, layers, _, page_tokens, dim = message.shape
+    layout = KvLayout(
+        num_layers=layers,
+        num_kv_heads=heads,
+        head_dim=dim,
+        page_tokens=page_tokens,
+        dtype=_known(_DTYPES, message.dtype, "handle.layout.dtype"),
+    )
+    if layout_to_proto(layout) != message:
+        raise IncompleteContextError("the KV pages have gaps or other strides, which this version cannot read")
+    return layout
+
+
+def runs_to_proto(runs: Iterable[PageRun]) -> list[kv_pb2.PageRun]:
+    """Page runs as messages."""
+    return [kv_pb2.PageRun(start=run.start, count=run.count) for run in runs]
+
+
+def runs_from_proto(messages: Iterable[kv_pb2.PageRun]) -> list[PageRun]:
+    """Messages as page runs."""
+    return [PageRun(message.start, message.count) for message in messages]
+
+
+def format_to_proto(name: str) -> dit_pb2.ImageFormat:
+    """`png`, `jpeg` or `webp` as an enum value."""
+    return _FORMATS[name]
+
+
+def format_from_proto(value: dit_pb2.ImageFormat) -> str:
+    """An enum value as a name; unspecified means png. Raises RequestError."""
+    return "png" if value == dit_pb2.IMAGE_FORMAT_UNSPECIFIED else _known(_FORMATS, value, "output.format")
+
+
+def reason_to_proto(reason: str | None) -> thinker_pb2.FinishReason:
+    """`stop`, `length` or nothing as an enum value."""
+    return _REASONS[reason] if reason else thinker_pb2.FINISH_REASON_UNSPECIFIED
+
+
+def reason_from_proto(value: thinker_pb2.FinishReason) -> str:
+    """Why text ended, in OpenAI's words."""
+    return "length" if value == thinker_pb2.FINISH_REASON_LENGTH else "stop"
+
+
+def require_handle(message: kv_pb2.KvHandle, known_transports: Sequence[str]) -> kv_pb2.DataEndpoint:
+    """The first data endpoint of a handle that this reader can use. Raises IncompleteContextError."""
+    for endpoint in message.data_endpoints:
+        if endpoint.transport in known_transports:
+            return endpoint
+    offered = ", ".join(endpoint.transport for endpoint in message.data_endpoints) or "none"
+    raise IncompleteContextError(
+        f"the holder offers its pages over {offered}; this DiT reads {', '.join(known_transports)}:"
+        " start both with the same --transport"
+    )
+
+
+def _known(names: dict[K, V], value: V, param: str) -> K:
+    for name, number in names.items():
+        if number == value:
+            return name
+    raise RequestError(f"{param}: {value} is no known value", param=param)

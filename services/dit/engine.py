@@ -1,0 +1,277 @@
+"""Drives requests through scheduler, fetcher and device thread. Event loop only, except what is handed to the thread.
+
+Between two pieces of work every request may be cancelled; a fetch is cancelled at once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bagel.errors import DeadlineError, OverloadedError
+from bagel.images import encode
+from bagel.model.flow import Step
+from bagel.model.kv import pool_view
+from bagel.model.noise import NoiseSource
+from bagel.settings import SamplerSettings
+from bagel.v1 import kv_pb2
+from services.dit.denoiser import Canvas, Denoiser, observe_nothing
+from services.dit.fetcher import FetchedContext, Fetcher
+from services.dit.scheduler import Job, Phase, Scheduler, Work
+
+Observe = Callable[[str, str, Tensor], None]  # request id, name, tensor
+
+
+def observe_no_request(request_id: str, name: str, value: Tensor) -> None:
+    """The default observer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """One request to the DiT."""
+
+    request_id: str
+    handle: kv_pb2.KvHandle
+    sampler: SamplerSettings
+    seed: int
+    count: int
+    fmt: str
+    quality: int
+    deadline_s: float
+
+    def job(self) -> Job:
+        """What the scheduler must know."""
+        return Job(
+            request_id=self.request_id,
+            steps=self.sampler.num_timesteps - 1,
+            pictures=self.count,
+            deadline_s=self.deadline_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """A step is over."""
+
+    picture: int
+    done: int
+    total: int
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedPicture:
+    """A picture, encoded."""
+
+    index: int
+    data: bytes
+    size: tuple[int, int]  # height, width
+    seed: int
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a request cost, in seconds and forwards."""
+
+    submitted_s: float
+    queue_s: float = 0.0
+    denoise_s: float = 0.0
+    decode_s: float = 0.0
+    encode_s: float = 0.0
+    forwards: int = 0
+    steps: int = 0
+
+
+T = TypeVar("T")
+Event = FetchedContext | StepReport | FinishedPicture
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A request inside the engine, as its caller sees it."""
+
+    request: PictureRequest
+    position: int
+    totals: Totals
+    events: asyncio.Queue[Event | BaseException] = field(default_factory=asyncio.Queue)
+    canvas: Canvas | None = None
+    steps: Iterator[tuple[Step, Tensor]] | None = None
+    state: Tensor | None = None
+
+    async def next(self) -> Event:
+        """The next event; raises what ended the request."""
+        event = await self.events.get()
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+
+class DitEngine:
+    """The DiT's loop."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        fetcher: Fetcher,
+        scheduler: Scheduler,
+        noise: NoiseSource,
+        device_thread: ThreadPoolExecutor,
+        observe: Observe = observe_no_request,
+    ) -> None:
+        self.denoiser, self.fetcher, self.scheduler = denoiser, fetcher, scheduler
+        self._noise, self._device_thread, self._observe = noise, device_thread, observe
+        self._tickets: dict[str, Ticket] = {}
+        self._wake = asyncio.Event()
+        self._fetching: tuple[str, asyncio.Task[FetchedContext]] | None = None
+
+    @property
+    def busy(self) -> int:
+        """Requests that run or wait."""
+        return len(self._tickets)
+
+    def submit(self, request: PictureRequest) -> Ticket:
+        """Accept a request. Raises RequestError, OverloadedError."""
+        position = self.scheduler.submit(request.job())
+        ticket = Ticket(request, position, Totals(time.monotonic()))
+        self._tickets[request.request_id] = ticket
+        self._wake.set()
+        return ticket
+
+    def close(self, ticket: Ticket) -> None:
+        """End a request wherever it is. A running piece of work ends first, a fetch is cut off."""
+        request_id = ticket.request.request_id
+        self.scheduler.remove(request_id)
+        self._tickets.pop(request_id, None)
+        if self._fetching is not None and self._fetching[0] == request_id:
+            self._fetching[1].cancel()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            decision = self.scheduler.schedule(time.monotonic())
+            for request_id in decision.expired:
+                self._tickets[request_id].events.put_nowait(DeadlineError("the deadline passed in the DiT"))
+            for work in decision.work:
+                await self._execute(work, self._tickets[work.request_id])
+            if not decision.work:
+                await self._sleep()
+
+    async def _execute(self, work: Work, ticket: Ticket) -> None:
+        task = asyncio.create_task(self._piece(work, ticket))
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.scheduler.remove(work.request_id)
+            ticket.events.put_nowait(_explained(error))
+        self.scheduler.done(work)
+
+    async def _piece(self, work: Work, ticket: Ticket) -> None:
+        match work.phase:
+            case Phase.FETCH:
+                await self._fetch(ticket)
+            case Phase.STEP:
+                report = await self._on_device(self._step, ticket, work)
+                ticket.events.put_nowait(report)
+            case Phase.DECODE:
+                image = await self._on_device(self._decode, ticket)
+                ticket.events.put_nowait(await self._encode(ticket, work.picture, image))
+
+    async def _fetch(self, ticket: Ticket) -> None:
+        request = ticket.request
+        task = asyncio.create_task(self.fetcher.fetch(request.handle, deadline_s=request.deadline_s))
+        self._fetching = request.request_id, task
+        try:
+            fetched = await task
+            ticket.canvas = await self._on_device(self._load, fetched, self._observer(request.request_id))
+            ticket.canvas.check_roles(request.sampler)
+        finally:
+            self._fetching = None
+            self.fetcher.done()
+        ticket.totals.queue_s = time.monotonic() - ticket.totals.submitted_s
+        ticket.events.put_nowait(fetched)
+
+    def _load(self, fetched: FetchedContext, observe: Callable[[str, Tensor], None]) -> Canvas:
+        pool = pool_view(self.fetcher.landing.tensor[: fetched.report.num_bytes], self.denoiser.layout)
+        return self.denoiser.load(fetched.contexts, pool, fetched.size, observe)
+
+    def _step(self, ticket: Ticket, work: Work) -> StepReport:
+        started = time.monotonic()
+        request, canvas = ticket.request, ticket.canvas
+        assert canvas is not None
+        if work.step == 0:
+            noise = self._noise.start(request.request_id, request.seed + work.picture, canvas.noise_shape)
+            ticket.steps = canvas.steps(noise, request.sampler, self._observer(request.request_id))
+        assert ticket.steps is not None
+        step, ticket.state = next(ticket.steps)
+        self._observe(request.request_id, "steps.v", step.velocity)
+        _synchronize(ticket.state)
+        ticket.totals.denoise_s += time.monotonic() - started
+        ticket.totals.steps += 1
+        ticket.totals.forwards = canvas.forwards
+        return StepReport(work.picture, work.step + 1, request.sampler.num_timesteps - 1, step.t)
+
+    def _decode(self, ticket: Ticket) -> Image.Image:
+        started = time.monotonic()
+        assert ticket.canvas is not None
+        assert ticket.state is not None
+        request_id = ticket.request.request_id
+        self._observe(request_id, "latent.final", ticket.state)
+        image = ticket.canvas.decode(ticket.state, self._observer(request_id))
+        ticket.totals.decode_s += time.monotonic() - started
+        return image
+
+    async def _encode(self, ticket: Ticket, index: int, image: Image.Image) -> FinishedPicture:
+        started = time.monotonic()
+        request = ticket.request
+        data = await asyncio.to_thread(encode, image, request.fmt, quality=request.quality)
+        ticket.totals.encode_s += time.monotonic() - started
+        return FinishedPicture(index, data, (image.height, image.width), request.seed + index)
+
+    def _observer(self, request_id: str) -> Callable[[str, Tensor], None]:
+        if self._observe is observe_no_request:
+            return observe_nothing
+        return lambda name, value: self._observe(request_id, name, value)
+
+    async def _on_device(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run on the device thread; when cancelled, wait until the device is done with it."""
+        future = asyncio.get_running_loop().run_in_executor(self._device_thread, function, *arguments)
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            await asyncio.wait({future})
+            raise
+        return future.result()
+
+    async def _sleep(self) -> None:
+        deadline = self.scheduler.next_deadline_s()
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        waiting = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({waiting}, timeout=timeout)
+        finally:
+            waiting.cancel()
+
+
+def _synchronize(state: Tensor) -> None:
+    """Wait for the device, so that a cancelled request stops within a step and times are true."""
+    if state.device.type == "cuda":
+        torch.cuda.synchronize(state.device)
+
+
+def _explained(error: BaseException) -> BaseException:
+    if isinstance(error, torch.OutOfMemoryError):
+        return OverloadedError("the device has too little free memory for this picture; try again or make it smaller")
+    return error

@@ -1,0 +1,149 @@
+"""The DiT's RPCs: messages in, engine calls, messages out."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from bagel import __version__, wire
+from bagel.config import ModelConfig
+from bagel.errors import BagelError, RequestError
+from bagel.logs import get_logger
+from bagel.model.device import peak_memory_bytes
+from bagel.rpc import ServicerContext, check_request_id, remaining_s
+from bagel.settings import check_seed
+from bagel.stage import StageMonitor
+from bagel.v1 import dit_pb2, dit_pb2_grpc, settings_pb2
+from services.dit.engine import DitEngine, Event, FinishedPicture, PictureRequest, StepReport, Ticket
+from services.dit.fetcher import FetchedContext
+
+MAX_PICTURES = 10
+DEFAULT_QUALITY = 95
+
+
+class NotBuiltError(BagelError):
+    """The contract has this, the code has not yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What exists once the model is loaded."""
+
+    config: ModelConfig
+    engine: DitEngine
+    model_name: str
+    model_hash: str
+    device_name: str
+    transport: str
+
+
+class DitServicer(dit_pb2_grpc.DitServicer):
+    """Serves `bagel.v1.Dit`. Refuses work until `loaded` is set."""
+
+    def __init__(self, monitor: StageMonitor) -> None:
+        self._monitor = monitor
+        self.loaded: Loaded | None = None
+
+    async def GetStatus(self, request: settings_pb2.GetStatusRequest, context: object) -> settings_pb2.StageStatus:
+        status = self._monitor.status()
+        if self.loaded is not None and status.state == settings_pb2.STAGE_STATE_READY:
+            _fill_status(status, self.loaded)
+        return status
+
+    async def Generate(
+        self, request: dit_pb2.GenerateRequest, context: ServicerContext
+    ) -> AsyncIterator[dit_pb2.GenerateEvent]:
+        self._monitor.require_ready()
+        assert self.loaded is not None
+        engine, deadline_s = self.loaded.engine, time.monotonic() + remaining_s(context)
+        wanted = _request(request, deadline_s)
+        ticket = engine.submit(wanted)
+        try:
+            yield dit_pb2.GenerateEvent(queued=dit_pb2.DitQueued(position=ticket.position))
+            finished = 0
+            while finished < wanted.count:
+                event = await ticket.next()
+                finished += isinstance(event, FinishedPicture)
+                yield _message(event, wanted.fmt, self.loaded.transport)
+            totals = ticket.totals
+            get_logger().info(
+                "pictures_done", pictures=finished, forwards=totals.forwards, denoise_s=round(totals.denoise_s, 3)
+            )
+            yield dit_pb2.GenerateEvent(done=_done(ticket))
+        finally:
+            engine.close(ticket)
+
+
+def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequest:
+    count, quality = request.n or 1, request.output.quality or DEFAULT_QUALITY
+    if count > MAX_PICTURES:
+        raise RequestError(f"n must be between 1 and {MAX_PICTURES}, not {count}", param="n")
+    if quality > 100:
+        raise RequestError(f"output.quality must be between 1 and 100, not {quality}", param="output.quality")
+    if request.previews.count:
+        raise NotBuiltError("previews are not built yet; leave them out")
+    check_seed(request.seed + count - 1)
+    return PictureRequest(
+        request_id=check_request_id(request.request.id),
+        handle=request.handle,
+        sampler=wire.sampler_from_proto(request.sampler),
+        seed=request.seed,
+        count=count,
+        fmt=wire.format_from_proto(request.output.format),
+        quality=quality,
+        deadline_s=deadline_s,
+    )
+
+
+def _message(event: Event, fmt: str, transport: str) -> dit_pb2.GenerateEvent:
+    match event:
+        case FetchedContext(report=report):
+            return dit_pb2.GenerateEvent(
+                fetched=dit_pb2.Fetched(
+                    bytes=report.num_bytes, pages=report.pages, transfer_s=report.seconds, transport=transport
+                )
+            )
+        case StepReport():
+            step = dit_pb2.StepDone(picture=event.picture, done=event.done, total=event.total, t=event.t)
+            return dit_pb2.GenerateEvent(step=step)
+        case FinishedPicture():
+            picture = dit_pb2.Picture(
+                index=event.index,
+                data=event.data,
+                format=wire.format_to_proto(fmt),
+                size=settings_pb2.ImageSize(height=event.size[0], width=event.size[1]),
+                seed=event.seed,
+            )
+            return dit_pb2.GenerateEvent(picture=picture)
+
+
+def _done(ticket: Ticket) -> dit_pb2.DitDone:
+    totals = ticket.totals
+    return dit_pb2.DitDone(
+        forwards=totals.forwards,
+        steps=totals.steps,
+        queue_s=totals.queue_s,
+        denoise_s=totals.denoise_s,
+        decode_s=totals.decode_s,
+        encode_s=totals.encode_s,
+    )
+
+
+def _fill_status(status: settings_pb2.StageStatus, loaded: Loaded) -> None:
+    engine = loaded.engine
+    layout, fetcher = engine.denoiser.layout, engine.fetcher
+    status.model.CopyFrom(
+        settings_pb2.ModelInfo(
+            name=loaded.model_name,
+            model_hash=loaded.model_hash,
+            token_pixels=loaded.config.token_pixels,
+            max_side_px=loaded.config.max_image_side,
+            max_context_tokens=fetcher.capacity_pages * layout.page_tokens,
+            dtype=layout.dtype,
+            device=loaded.device_name,
+            server_version=__version__,
+        )
+    )
+    status.total_pages = fetcher.capacity_pages
+    status.free_pages = fetcher.capacity_pages - fetcher.used_pages
+    status.running, status.queued = engine.scheduler.running, engine.scheduler.queued
+    status.peak_memory_bytes = peak_memory_bytes(engine.denoiser.device)

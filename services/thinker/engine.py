@@ -1,0 +1,205 @@
+"""Drives requests through scheduler and device thread. Event loop only, except `_perform`, which runs on the device.
+
+The loop alone touches the scheduler, the executions' lifetimes and the page pool while the device is idle; while the
+device works on a piece, it alone touches them. Cancellations therefore wait for the end of the running piece.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import torch
+
+from bagel.errors import DeadlineError, OverloadedError
+from bagel.kv_layout import page_runs
+from bagel.model.noise import NoiseSource
+from bagel.tokens import Tokenizer
+from services.thinker.execution import Execution, Piece
+from services.thinker.leases import Announcement, Seal, unique_runs
+from services.thinker.prepare import PreparedRequest
+from services.thinker.runner import Runner
+from services.thinker.scheduler import Decode, Prefill, Scheduler, Work
+from services.thinker.scheduler import Seal as SealWork
+from transport.base import Transport
+
+Outcome = Piece | tuple[Announcement, Seal] | None
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds of one request."""
+
+    submitted_s: float
+    started_s: float | None = None
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    first_token_s: float = 0.0
+
+    @property
+    def queue_s(self) -> float:
+        """Before the first piece of work."""
+        return (self.started_s or self.submitted_s) - self.submitted_s
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A request inside the engine, as its caller sees it."""
+
+    execution: Execution
+    handle_id: str | None
+    position: int
+    timings: Timings
+    events: asyncio.Queue[Piece | tuple[Announcement, Seal] | BaseException] = field(default_factory=asyncio.Queue)
+
+    async def next(self) -> Piece | tuple[Announcement, Seal]:
+        """The next event; raises what ended the request."""
+        event = await self.events.get()
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+
+class ThinkerEngine:
+    """The Thinker's loop."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        scheduler: Scheduler,
+        tokenizer: Tokenizer,
+        noise: NoiseSource,
+        transport: Transport,
+        device_thread: ThreadPoolExecutor,
+    ) -> None:
+        self.runner, self.scheduler = runner, scheduler
+        self._tokenizer, self._noise, self._transport = tokenizer, noise, transport
+        self._device_thread = device_thread
+        self._tickets: dict[str, Ticket] = {}
+        self._closing: list[Ticket] = []
+        self._wake = asyncio.Event()
+        self._idle_closed = asyncio.Condition()
+
+    @property
+    def busy(self) -> int:
+        """Requests that run, wait or are leased."""
+        return len(self._tickets)
+
+    def submit(self, prepared: PreparedRequest, *, deadline_s: float, handle_id: str | None = None) -> Ticket:
+        """Accept a request; `handle_id` is where its context is published. Raises RequestError, OverloadedError."""
+        job = prepared.job(self.runner.model.config, deadline_s=deadline_s)
+        if job.request_id in self._tickets:
+            raise OverloadedError(f"request {job.request_id} is still held here; retry under a new id")
+        position = self.scheduler.submit(job)
+        execution = Execution(prepared, self.runner, self._tokenizer, self._noise)
+        ticket = Ticket(execution, handle_id, position, Timings(time.monotonic()))
+        self._tickets[job.request_id] = ticket
+        self._wake.set()
+        return ticket
+
+    async def close(self, ticket: Ticket) -> None:
+        """End a request wherever it is, and wait until its pages are free. Cancels it if it runs."""
+        request_id = ticket.execution.prepared.request.request_id
+        self.scheduler.remove(request_id)
+        self._closing.append(ticket)
+        self._wake.set()
+        async with self._idle_closed:
+            await self._idle_closed.wait_for(lambda: request_id not in self._tickets)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._close_tickets()
+                decision = self.scheduler.schedule(time.monotonic(), self.runner.pages.free_pages)
+                for request_id in decision.expired:
+                    self._tickets[request_id].events.put_nowait(DeadlineError("the deadline passed in the Thinker"))
+                for work in decision.work:
+                    await self._execute(work)
+                if not decision.work:
+                    await self._sleep()
+        finally:
+            self._closing.extend(self._tickets.values())
+            await self._close_tickets()
+
+    async def _execute(self, work: Work) -> None:
+        ticket = self._tickets[work.request_id]
+        started = time.monotonic()
+        ticket.timings.started_s = ticket.timings.started_s or started
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._device_thread, self._perform, work, ticket)
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            # The device finishes its piece before anything it uses is given back.
+            await asyncio.wait({future})
+            raise
+        self._account(work, ticket.timings, time.monotonic() - started)
+        error = future.exception()
+        if error is not None:
+            self.scheduler.remove(work.request_id)
+            ticket.events.put_nowait(_explained(error))
+            return
+        outcome = future.result()
+        more_tokens = isinstance(outcome, Piece) and outcome.finish_reason is None
+        self.scheduler.done(work, more_tokens=more_tokens)
+        if outcome is not None:
+            ticket.events.put_nowait(outcome)
+
+    def _perform(self, work: Work, ticket: Ticket) -> Outcome:
+        """One piece of work, on the device thread."""
+        match work:
+            case Prefill(node=node):
+                ticket.execution.prefill(node)
+                return None
+            case Decode():
+                return ticket.execution.decode()
+            case SealWork():
+                return self._seal(ticket)
+
+    def _seal(self, ticket: Ticket) -> tuple[Announcement, Seal]:
+        contexts = ticket.execution.sealed()
+        pages = unique_runs(contexts)
+        assert ticket.handle_id is not None
+        size = ticket.execution.prepared.output_size
+        assert size is not None
+        digests = self._transport.publish(ticket.handle_id, pages)
+        seal = Seal(contexts=tuple(contexts), size=size, unique_pages=len(pages))
+        return Announcement(tuple(page_runs(pages)), tuple(digests)), seal
+
+    def _account(self, work: Work, timings: Timings, seconds: float) -> None:
+        if isinstance(work, Decode):
+            timings.decode_s += seconds
+            timings.first_token_s = timings.first_token_s or time.monotonic() - timings.submitted_s
+        else:
+            timings.prefill_s += seconds
+
+    async def _close_tickets(self) -> None:
+        if not self._closing:
+            return
+        for ticket in self._closing:
+            request_id = ticket.execution.prepared.request.request_id
+            if self._tickets.pop(request_id, None) is not None:
+                if ticket.handle_id is not None:
+                    self._transport.release(ticket.handle_id)
+                ticket.execution.close()
+        self._closing.clear()
+        async with self._idle_closed:
+            self._idle_closed.notify_all()
+
+    async def _sleep(self) -> None:
+        """Wait for a request, an end, or the next deadline in the queue."""
+        deadline = self.scheduler.next_deadline_s()
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        waiting = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({waiting}, timeout=timeout)
+        finally:
+            waiting.cancel()
+
+
+def _explained(error: BaseException) -> BaseException:
+    if isinstance(error, torch.OutOfMemoryError):
+        return OverloadedError("the device has too little free memory for this request; try again or make it smaller")
+    return error

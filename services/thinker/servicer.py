@@ -1,0 +1,245 @@
+"""The Thinker's RPCs: messages in, engine calls, messages out. The only file here that knows protos."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bagel import __version__, wire
+from bagel.config import ModelConfig
+from bagel.contexts import Output
+from bagel.errors import RequestError
+from bagel.images import open_checked, to_rgb
+from bagel.kv_layout import KvLayout
+from bagel.logs import get_logger
+from bagel.model.device import peak_memory_bytes
+from bagel.rpc import ServicerContext, check_request_id, remaining_s
+from bagel.settings import MAX_IMAGES
+from bagel.stage import StageMonitor
+from bagel.tokens import Tokenizer
+from bagel.v1 import kv_pb2, settings_pb2, thinker_pb2, thinker_pb2_grpc
+from services.thinker.engine import ThinkerEngine, Ticket
+from services.thinker.execution import Piece
+from services.thinker.leases import Lease, LeaseBook, Seal
+from services.thinker.prepare import ContextRequest, ImageSegment, PreparedRequest, TextSegment, model_limits, prepare
+from transport.base import Endpoint, Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What exists once the model is loaded."""
+
+    config: ModelConfig
+    tokenizer: Tokenizer
+    layout: KvLayout
+    engine: ThinkerEngine
+    transport: Transport
+    endpoint: Endpoint
+    model_name: str
+    model_hash: str
+    device_name: str
+
+
+class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
+    """Serves `bagel.v1.Thinker`. Refuses work until `loaded` is set."""
+
+    def __init__(self, monitor: StageMonitor, leases: LeaseBook) -> None:
+        self._monitor, self._leases = monitor, leases
+        self.loaded: Loaded | None = None
+
+    async def GetStatus(self, request: settings_pb2.GetStatusRequest, context: object) -> settings_pb2.StageStatus:
+        status = self._monitor.status()
+        if self.loaded is not None and status.state == settings_pb2.STAGE_STATE_READY:
+            self._fill_status(status, self.loaded)
+        return status
+
+    async def GenerateText(
+        self, request: thinker_pb2.GenerateTextRequest, context: ServicerContext
+    ) -> AsyncIterator[thinker_pb2.GenerateTextEvent]:
+        loaded, deadline_s = self._ready(), time.monotonic() + remaining_s(context)
+        prepared = await asyncio.to_thread(self._prepare_text, request, loaded)
+        ticket = loaded.engine.submit(prepared, deadline_s=deadline_s)
+        try:
+            yield thinker_pb2.GenerateTextEvent(queued=thinker_pb2.Queued(position=ticket.position))
+            reason = None
+            while reason is None:
+                piece = await ticket.next()
+                assert isinstance(piece, Piece)
+                reason = piece.finish_reason
+                if piece.text:
+                    yield thinker_pb2.GenerateTextEvent(delta=thinker_pb2.TextDelta(text=piece.text))
+            done = thinker_pb2.TextDone(
+                text=ticket.execution.text, finish_reason=wire.reason_to_proto(reason), work=_work(ticket)
+            )
+            get_logger().info("text_done", **_log_fields(ticket))
+            yield thinker_pb2.GenerateTextEvent(done=done)
+        finally:
+            await loaded.engine.close(ticket)
+
+    async def PrepareContext(
+        self, request: thinker_pb2.PrepareContextRequest, context: ServicerContext
+    ) -> AsyncIterator[thinker_pb2.PrepareContextEvent]:
+        loaded, deadline_s = self._ready(), time.monotonic() + remaining_s(context)
+        prepared = await asyncio.to_thread(self._prepare_context, request, loaded)
+        async with self._leased(prepared, request.request.attempt, loaded, deadline_s) as (lease, ticket):
+            yield thinker_pb2.PrepareContextEvent(queued=thinker_pb2.Queued(position=ticket.position))
+            yield thinker_pb2.PrepareContextEvent(handle=self._handle(request.request, lease, loaded))
+            reason = None
+            while isinstance(event := await ticket.next(), Piece):
+                reason = event.finish_reason
+                if event.text:
+                    yield thinker_pb2.PrepareContextEvent(delta=thinker_pb2.TextDelta(text=event.text))
+            announcement, seal = event
+            await lease.announce(announcement)
+            await lease.announce(seal)
+            get_logger().info("context_ready", pages=seal.unique_pages, **_log_fields(ticket))
+            yield thinker_pb2.PrepareContextEvent(prepared=_prepared_message(ticket, seal, reason, loaded.layout))
+            # The open call is the lease: it ends when the caller cancels it or its deadline passes.
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def _leased(
+        self, prepared: PreparedRequest, attempt: int, loaded: Loaded, deadline_s: float
+    ) -> AsyncIterator[tuple[Lease, Ticket]]:
+        """A lease and the ticket that fills it; both end together, readers first."""
+        lease = self._leases.open(prepared.request.request_id, attempt)
+        try:
+            ticket = loaded.engine.submit(prepared, deadline_s=deadline_s, handle_id=lease.handle_id)
+            try:
+                yield lease, ticket
+            finally:
+                await self._leases.end(lease)
+                await loaded.engine.close(ticket)
+        finally:
+            await self._leases.end(lease)
+
+    def require_loaded(self) -> Loaded:
+        """What is loaded. Raises NotReadyError; a draining stage still serves reads."""
+        if self.loaded is None:
+            self._monitor.require_ready()
+        assert self.loaded is not None
+        return self.loaded
+
+    def _ready(self) -> Loaded:
+        self._monitor.require_ready()
+        assert self.loaded is not None
+        return self.loaded
+
+    def _prepare_text(self, request: thinker_pb2.GenerateTextRequest, loaded: Loaded) -> PreparedRequest:
+        wanted = ContextRequest(
+            request_id=check_request_id(request.request.id),
+            segments=_segments(request.segments),
+            output=Output.TEXT,
+            think=request.think,
+            decode=wire.decode_from_proto(request.decode),
+        )
+        return prepare(wanted, loaded.tokenizer, loaded.config)
+
+    def _prepare_context(self, request: thinker_pb2.PrepareContextRequest, loaded: Loaded) -> PreparedRequest:
+        if request.think and not request.HasField("decode"):
+            raise RequestError("a request that thinks needs decode settings", param="decode")
+        wanted = ContextRequest(
+            request_id=check_request_id(request.request.id),
+            segments=_segments(request.segments),
+            output=Output.IMAGE,
+            think=request.think,
+            negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
+            roles=wire.roles_from_proto(request.roles, "roles"),
+            decode=wire.decode_from_proto(request.decode) if request.think else None,
+            size=(request.size.height, request.size.width) if request.HasField("size") else None,
+        )
+        return prepare(wanted, loaded.tokenizer, loaded.config)
+
+    def _handle(self, request: kv_pb2.RequestId, lease: Lease, loaded: Loaded) -> kv_pb2.KvHandle:
+        endpoint = loaded.endpoint
+        return kv_pb2.KvHandle(
+            handle_id=lease.handle_id,
+            request=request,
+            epoch=self._monitor.epoch,
+            control_address=self._monitor.address,
+            data_endpoints=[
+                kv_pb2.DataEndpoint(transport=endpoint.transport, address=endpoint.address, secure=endpoint.secure)
+            ],
+            layout=wire.layout_to_proto(loaded.layout),
+            read_token=lease.read_token,
+        )
+
+    def _fill_status(self, status: settings_pb2.StageStatus, loaded: Loaded) -> None:
+        pages, scheduler = loaded.engine.runner.pages, loaded.engine.scheduler
+        limits = model_limits(loaded.config, pool_tokens=pages.num_pages * pages.page_tokens)
+        status.model.CopyFrom(
+            settings_pb2.ModelInfo(
+                name=loaded.model_name,
+                model_hash=loaded.model_hash,
+                token_pixels=limits.token_pixels,
+                max_side_px=limits.max_side_px,
+                max_context_tokens=limits.max_context_tokens,
+                dtype=loaded.layout.dtype,
+                device=loaded.device_name,
+                server_version=__version__,
+            )
+        )
+        status.total_pages, status.free_pages = pages.num_pages, pages.free_pages
+        status.running, status.queued = scheduler.running, scheduler.queued
+        status.leases, status.grants = len(self._leases), self._leases.grants
+        status.peak_memory_bytes = peak_memory_bytes(loaded.engine.runner.marker_ids.device)
+
+
+def _segments(messages: Iterable[settings_pb2.Segment]) -> list[TextSegment | ImageSegment]:
+    segments: list[TextSegment | ImageSegment] = []
+    images = 0
+    for index, message in enumerate(messages):
+        match message.WhichOneof("part"):
+            case "text":
+                segments.append(TextSegment(message.text.text, raw=message.text.raw))
+            case "image":
+                images += 1
+                if images > MAX_IMAGES:
+                    raise RequestError(f"more than {MAX_IMAGES} pictures in one request", param="segments")
+                segments.append(
+                    ImageSegment(to_rgb(open_checked(message.image.data, param=f"segments[{index}].image")))
+                )
+            case _:
+                raise RequestError(f"segments[{index}] is neither a text nor a picture", param=f"segments[{index}]")
+    return segments
+
+
+def _prepared_message(ticket: Ticket, seal: Seal, reason: str | None, layout: KvLayout) -> thinker_pb2.Prepared:
+    return thinker_pb2.Prepared(
+        thought=ticket.execution.text,
+        finish_reason=wire.reason_to_proto(reason),
+        size=settings_pb2.ImageSize(height=seal.size[0], width=seal.size[1]),
+        unique_pages=seal.unique_pages,
+        unique_bytes=seal.unique_pages * layout.page_bytes,
+        work=_work(ticket),
+    )
+
+
+def _work(ticket: Ticket) -> thinker_pb2.ThinkerWork:
+    counters, timings, prepared = ticket.execution.counters, ticket.timings, ticket.execution.prepared
+    return thinker_pb2.ThinkerWork(
+        prompt_tokens=ticket.execution.prompt_tokens,
+        completion_tokens=ticket.execution.visible_tokens,
+        vit_passes=counters.vit_passes,
+        vae_passes=counters.vae_passes,
+        blocks=counters.blocks,
+        prefill_tokens=counters.prefill_tokens,
+        decode_steps=counters.decode_steps,
+        page_copies=counters.page_copies,
+        queue_s=timings.queue_s,
+        prefill_s=timings.prefill_s,
+        decode_s=timings.decode_s,
+        first_token_s=timings.first_token_s,
+        planned_blocks=len(prepared.plan.nodes),
+    )
+
+
+def _log_fields(ticket: Ticket) -> dict[str, float]:
+    timings = ticket.timings
+    return {
+        "queue_s": round(timings.queue_s, 3),
+        "prefill_s": round(timings.prefill_s, 3),
+        "decode_s": round(timings.decode_s, 3),
+        "tokens": ticket.execution.visible_tokens,
+    }
