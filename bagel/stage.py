@@ -5,7 +5,6 @@ Knows nothing of what a stage computes: `run_stage` is handed a function that ad
 
 import argparse
 import asyncio
-import ctypes
 import os
 import signal
 import sys
@@ -24,12 +23,12 @@ from bagel import __version__
 from bagel.checkpoint import DEFAULT_MODEL, LOAD_FORMATS
 from bagel.errors import BagelError, ConfigError, NotReadyError
 from bagel.logs import configure_logs, get_logger
+from bagel.process import die_with_parent
 from bagel.rpc import SERVER_OPTIONS, ErrorInterceptor
+from bagel.stage_exit import EXIT_CONFIG
 from bagel.v1 import settings_pb2
 
-EXIT_CONFIG = 78  # sysexits.h: a person must change something; restarting does not help
 STOP_GRACE_S = 2.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ class StageParts:
 def run_stage(config: StageConfig, parts: Callable[[StageMonitor, ThreadPoolExecutor], StageParts]) -> int:
     """Run a stage's process until SIGTERM or SIGINT; its exit status."""
     if config.die_with_parent:
-        _die_with_parent()
+        die_with_parent()
     monitor = StageMonitor()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device_thread:
         stage = parts(monitor, device_thread)
@@ -250,8 +249,3 @@ async def _set_health(health: HealthServicer, stage: StageParts, *, serving: boo
     response = health_pb2.HealthCheckResponse
     for service in ("", *stage.services):
         await health.set(service, response.SERVING if serving else response.NOT_SERVING)
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies, so that a killed launcher leaves nothing behind."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,100 @@
+"""The HTTP application: routes, health, and every error in OpenAI's shape."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from bagel import __version__
+from bagel.errors import BagelError
+from bagel.logs import get_logger
+from services.gateway.chat import ChatEndpoint
+from services.gateway.config import GatewayConfig
+from services.gateway.errors import ApiError, from_bagel, invalid_request
+from services.gateway.stages import Stages
+
+
+def make_app(config: GatewayConfig) -> FastAPI:
+    """The application; it connects to the stages when it starts and never waits for them."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stages = Stages.connect(config.thinkers, config.dits)
+        app.state.stages = stages
+        app.state.chat = ChatEndpoint(stages, config)
+        yield
+        await stages.close()
+
+    # The bundled documentation pages load scripts from another host; they come with the full API.
+    app = FastAPI(title="bagel-serve", version=__version__, lifespan=lifespan, openapi_url=None)
+    app.add_api_route("/v1/chat/completions", _chat, methods=["POST"])
+    app.add_api_route("/v1/models", _models, methods=["GET"])
+    app.add_api_route("/livez", _livez, methods=["GET"])
+    for path in ("/readyz", "/health"):
+        app.add_api_route(path, _readyz, methods=["GET"])
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(BagelError, _bagel_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+    return app
+
+
+async def _chat(request: Request) -> Response:
+    response: Response = await request.app.state.chat(request)
+    return response
+
+
+async def _models(request: Request) -> Response:
+    model = _stages(request).model()
+    entry = {
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "bagel-serve",
+        "limits": {
+            "token_pixels": model.token_pixels,
+            "max_side_px": model.max_side_px,
+            "max_context_tokens": model.max_context_tokens,
+        },
+    }
+    return JSONResponse({"object": "list", "data": [entry]})
+
+
+async def _livez(request: Request) -> Response:
+    return JSONResponse({"status": "alive", "version": __version__})
+
+
+async def _readyz(request: Request) -> Response:
+    stages = _stages(request)
+    reasons = stages.missing()
+    body = {"ready": not reasons, "reasons": reasons, "stages": stages.describe()}
+    return JSONResponse(body, status_code=503 if reasons else 200)
+
+
+def _stages(request: Request) -> Stages:
+    stages: Stages = request.app.state.stages
+    return stages
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers())
+
+
+async def _bagel_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BagelError)
+    return await _api_error(request, from_bagel(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return await _api_error(request, invalid_request(message, status=error.status_code, code="not_found"))
+
+
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    get_logger().error("request_failed", path=request.url.path, exc_info=error)
+    body = ApiError(status=500, message="internal error; see the gateway's log", type="server_error")
+    return await _api_error(request, body)

@@ -1,0 +1,142 @@
+"""The stages that this gateway knows: their addresses, how they are, and which one takes the next request.
+
+Watches every stage in the background. A stage may come, go and come back at any time and in any order.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import grpc
+
+from bagel import wire
+from bagel.errors import NotReadyError
+from bagel.logs import get_logger
+from bagel.rpc import open_channel
+from bagel.settings import ModelLimits
+from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
+
+STATUS_TIMEOUT_S = 2.0
+WATCH_READY_S = 2.0
+WATCH_WAITING_S = 0.2
+_STATE_NAMES = {
+    settings_pb2.STAGE_STATE_LOADING: "loading",
+    settings_pb2.STAGE_STATE_READY: "ready",
+    settings_pb2.STAGE_STATE_DRAINING: "draining",
+    settings_pb2.STAGE_STATE_FAILED: "failed",
+}
+
+
+@dataclass(slots=True)
+class Stage:
+    """One Thinker or DiT."""
+
+    kind: str
+    address: str
+    channel: grpc.aio.Channel
+    stub: thinker_pb2_grpc.ThinkerStub | dit_pb2_grpc.DitStub
+    status: settings_pb2.StageStatus | None = None
+    problem: str = "not reached yet"
+    in_flight: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests."""
+        return self.status is not None and self.status.state == settings_pb2.STAGE_STATE_READY
+
+    def describe(self) -> dict[str, str]:
+        """For `/readyz`."""
+        if self.status is None:
+            return {"stage": self.kind, "address": self.address, "state": "unreachable", "detail": self.problem}
+        state = _STATE_NAMES.get(self.status.state, "unknown")
+        return {"stage": self.kind, "address": self.address, "state": state, "detail": self.status.detail}
+
+
+@dataclass(slots=True)
+class Stages:
+    """All of them."""
+
+    thinkers: list[Stage] = field(default_factory=list)
+    dits: list[Stage] = field(default_factory=list)
+    _watchers: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    @classmethod
+    def connect(cls, thinkers: Sequence[str], dits: Sequence[str]) -> "Stages":
+        """Open channels and start watching. Needs a running event loop; never fails."""
+        stages = cls()
+        for address in thinkers:
+            channel = open_channel(address)
+            stages.thinkers.append(Stage("thinker", address, channel, thinker_pb2_grpc.ThinkerStub(channel)))
+        for address in dits:
+            channel = open_channel(address)
+            stages.dits.append(Stage("dit", address, channel, dit_pb2_grpc.DitStub(channel)))
+        stages._watchers = [asyncio.create_task(_watch(stage)) for stage in (*stages.thinkers, *stages.dits)]
+        return stages
+
+    async def close(self) -> None:
+        """Stop watching and close every channel."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        for stage in (*self.thinkers, *self.dits):
+            await stage.channel.close()
+
+    def thinker(self) -> Stage:
+        """The least loaded Thinker. Raises NotReadyError."""
+        return _pick(self.thinkers, "Thinker")
+
+    def dit(self, thinker: Stage) -> Stage:
+        """The least loaded DiT that has the Thinker's model. Raises NotReadyError."""
+        return _pick([dit for dit in self.dits if not dit.ready or _same_model(thinker, dit)], "DiT")
+
+    def missing(self) -> list[str]:
+        """What keeps requests from being served; empty when every task works."""
+        reasons = []
+        for stages, name in ((self.thinkers, "thinker"), (self.dits, "dit")):
+            if not any(stage.ready for stage in stages):
+                reasons += [f"{name} at {s.address}: {s.describe()['detail']}" for s in stages] or [
+                    f"no {name} is known"
+                ]
+        if not reasons and not any(_same_model(t, d) for t in self.thinkers for d in self.dits if t.ready and d.ready):
+            reasons.append("thinker and dit serve different models: start both with the same one")
+        return reasons
+
+    def describe(self) -> list[dict[str, str]]:
+        """Every stage."""
+        return [stage.describe() for stage in (*self.thinkers, *self.dits)]
+
+    def model(self) -> settings_pb2.ModelInfo:
+        """What the Thinker serves. Raises NotReadyError."""
+        status = self.thinker().status
+        assert status is not None
+        return status.model
+
+    def limits(self) -> ModelLimits:
+        """What its model can do. Raises NotReadyError."""
+        return wire.limits_from_proto(self.model())
+
+
+async def _watch(stage: Stage) -> None:
+    while True:
+        was_ready = stage.ready
+        try:
+            stage.status = await stage.stub.GetStatus(settings_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            stage.status, stage.problem = None, error.details() or error.code().name
+        if stage.ready != was_ready:
+            get_logger().info("stage_changed", **stage.describe())
+        await asyncio.sleep(WATCH_READY_S if stage.ready else WATCH_WAITING_S)
+
+
+def _pick(stages: Sequence[Stage], name: str) -> Stage:
+    ready = [stage for stage in stages if stage.ready]
+    if not ready:
+        details = "; ".join(f"{s.address}: {s.describe()['detail']}" for s in stages) or "none is configured"
+        raise NotReadyError(f"no {name} is ready ({details})")
+    return min(ready, key=lambda stage: stage.in_flight)
+
+
+def _same_model(thinker: Stage, dit: Stage) -> bool:
+    assert thinker.status is not None
+    assert dit.status is not None
+    return thinker.status.model.model_hash == dit.status.model.model_hash

@@ -1,0 +1,209 @@
+"""A validated request -> a task: segments, encoded pictures, typed settings with the defaults of that task.
+
+CPU only; pictures are decoded once here to refuse broken ones early, and travel on as they were sent.
+"""
+
+import base64
+import binascii
+import re
+import secrets
+from dataclasses import dataclass
+
+from bagel.contexts import Output, Role
+from bagel.errors import RequestError
+from bagel.images import open_checked
+from bagel.settings import (
+    DEFAULT_MAX_THINK_TOKENS,
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_SIDE_PX,
+    EDIT_GUIDANCE,
+    MAX_IMAGES,
+    TEXT_TO_IMAGE_GUIDANCE,
+    DecodeSettings,
+    Guidance,
+    ModelLimits,
+    Renorm,
+    SamplerSettings,
+    check_output_size,
+)
+from services.gateway.prompts import Picture, Segment, Text, message_segments, negative_text
+from services.gateway.schemas import ChatRequest, ImagePart, TextPart
+
+MAX_REQUEST_PIXELS = 64_000_000
+RANDOM_SEED_BITS = 32
+_DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
+_PICTURE_FIELDS = (
+    "height", "width", "num_inference_steps", "negative_prompt", "cfg_text_scale", "cfg_img_scale", "cfg_interval",
+    "cfg_renorm_type", "cfg_renorm_min", "timestep_shift", "output_format",
+)  # fmt: skip
+_WRITING_FIELDS = ("max_tokens", "max_completion_tokens", "max_think_tokens", "temperature", "top_p")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One request, ready for the stages. `decode` is set when text is written, `sampler` when a picture is made."""
+
+    output: Output
+    segments: tuple[Segment, ...]
+    images: tuple[bytes, ...]  # encoded, as sent
+    think: bool
+    seed: int
+    decode: DecodeSettings | None
+    sampler: SamplerSettings | None
+    negative_prompt: str | None
+    size: tuple[int, int] | None  # height, width
+    output_format: str
+    ignored: tuple[str, ...]  # fields that were sent and mean nothing for this task
+
+    @property
+    def name(self) -> str:
+        """`text2img` and the like."""
+        source = "img" if self.images else "text"
+        return f"{source}2{'img' if self.output is Output.IMAGE else 'text'}"
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Contexts that the guidance will evaluate besides gen."""
+        if self.sampler is None:
+            return ()
+        guidance = self.sampler.guidance
+        return ((Role.CFG_TEXT,) if guidance.needs_cfg_text else ()) + (
+            (Role.CFG_IMG,) if guidance.needs_cfg_img else ()
+        )
+
+
+def make_task(request: ChatRequest, limits: ModelLimits) -> Task:
+    """Resolve a request. Blocking: decodes pictures. Raises RequestError naming the field."""
+    output = Output.IMAGE if "image" in (request.modalities or ()) else Output.TEXT
+    urls = _image_urls(request)
+    sampler = _sampler(request, edits=bool(urls))
+    size = _size(request, limits, edits=bool(urls)) if output is Output.IMAGE else None
+    segments = _segments(request)
+    images = _decode_images(urls)
+    seed = secrets.randbits(RANDOM_SEED_BITS) if request.seed is None else request.seed
+    writes = output is Output.TEXT or request.think
+    return Task(
+        output=output,
+        segments=tuple(segments),
+        images=images,
+        think=request.think,
+        seed=seed,
+        decode=_decode_settings(request, output, seed) if writes else None,
+        sampler=sampler if output is Output.IMAGE else None,
+        negative_prompt=negative_text(request.negative_prompt) if request.negative_prompt else None,
+        size=size,
+        output_format=request.output_format,
+        ignored=_ignored(request, output, writes=writes),
+    )
+
+
+def _segments(request: ChatRequest) -> list[Segment]:
+    segments: list[Segment] = []
+    count = 0
+    for index, message in enumerate(request.messages):
+        parts: list[str | Picture] = []
+        for part in message.content:
+            if isinstance(part, TextPart):
+                parts.append(part.text)
+            else:
+                parts.append(Picture(count))
+                count += 1
+        segments += message_segments(parts, raw=request.raw_prompt, param=f"messages[{index}].content")
+    if not segments:
+        raise RequestError("messages: hold neither a text nor a picture", param="messages")
+    if not any(isinstance(segment, Text) for segment in segments) and "image" not in (request.modalities or ()):
+        raise RequestError("messages: a question about a picture needs a text", param="messages")
+    return segments
+
+
+def _image_urls(request: ChatRequest) -> list[tuple[str, str]]:
+    """Field and URL of every picture, in order."""
+    urls = [
+        (f"messages[{m}].content[{p}].image_url.url", part.image_url.url)
+        for m, message in enumerate(request.messages)
+        for p, part in enumerate(message.content)
+        if isinstance(part, ImagePart)
+    ]
+    if len(urls) > MAX_IMAGES:
+        raise RequestError(f"{len(urls)} pictures were sent, at most {MAX_IMAGES} are taken", param="messages")
+    return urls
+
+
+def _decode_images(urls: list[tuple[str, str]]) -> tuple[bytes, ...]:
+    encoded, pixels = [], 0
+    for param, url in urls:
+        data = _decode_data_uri(url, param)
+        image = open_checked(data, param=param)
+        pixels += image.width * image.height
+        if pixels > MAX_REQUEST_PIXELS:
+            raise RequestError(f"{param}: the pictures have over {MAX_REQUEST_PIXELS} pixels together", param=param)
+        encoded.append(data)
+    return tuple(encoded)
+
+
+def _decode_data_uri(url: str, param: str) -> bytes:
+    found = _DATA_URI.match(url)
+    if found is None:
+        scheme = url.split(":", 1)[0][:20] if ":" in url[:40] else "a path"
+        raise RequestError(
+            f"{param}: pictures are taken inline as data:image/...;base64,... only, not from {scheme!r}", param=param
+        )
+    try:
+        return base64.b64decode(url[found.end() :], validate=True)
+    except binascii.Error as error:
+        raise RequestError(f"{param}: not valid base64 ({error})", param=param) from error
+
+
+def _sampler(request: ChatRequest, *, edits: bool) -> SamplerSettings:
+    official = EDIT_GUIDANCE if edits else TEXT_TO_IMAGE_GUIDANCE
+    interval = official.interval if request.cfg_interval is None else tuple(request.cfg_interval)
+    guidance = Guidance(
+        text_scale=_or(request.cfg_text_scale, official.text_scale),
+        image_scale=_or(request.cfg_img_scale, official.image_scale),
+        interval=(interval[0], interval[1]),
+        renorm=official.renorm if request.cfg_renorm_type is None else Renorm(request.cfg_renorm_type),
+        renorm_min=_or(request.cfg_renorm_min, official.renorm_min),
+    )
+    base = SamplerSettings()
+    return SamplerSettings(
+        num_timesteps=request.num_inference_steps or base.num_timesteps,
+        timestep_shift=_or(request.timestep_shift, base.timestep_shift),
+        guidance=guidance,
+    )
+
+
+def _size(request: ChatRequest, limits: ModelLimits, *, edits: bool) -> tuple[int, int] | None:
+    if request.height is None and request.width is None and edits:
+        return None
+    if edits and (request.height is None or request.width is None):
+        missing = "height" if request.height is None else "width"
+        raise RequestError(f"{missing}: give both height and width of an edit, or neither", param=missing)
+    side = min(DEFAULT_SIDE_PX, limits.max_side_px)
+    height = side if request.height is None else request.height
+    width = side if request.width is None else request.width
+    check_output_size(limits, height=height, width=width)
+    return height, width
+
+
+def _decode_settings(request: ChatRequest, output: Output, seed: int) -> DecodeSettings:
+    """Of the answer; of the thought when a picture is made."""
+    if output is Output.IMAGE:
+        most = request.max_think_tokens or DEFAULT_MAX_THINK_TOKENS
+    else:
+        asked = request.max_completion_tokens or request.max_tokens
+        thinking = request.max_think_tokens or DEFAULT_MAX_THINK_TOKENS
+        most = asked or (thinking if request.think else DEFAULT_MAX_TOKENS)
+    return DecodeSettings(
+        max_tokens=most, temperature=_or(request.temperature, 0.0), top_p=_or(request.top_p, 1.0), seed=seed
+    )
+
+
+def _ignored(request: ChatRequest, output: Output, *, writes: bool) -> tuple[str, ...]:
+    unused = set(_PICTURE_FIELDS if output is Output.TEXT else ("max_tokens", "max_completion_tokens"))
+    unused |= set() if writes else set(_WRITING_FIELDS)
+    unused |= set() if request.think else {"max_think_tokens"}
+    return tuple(sorted(unused & request.model_fields_set))
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value

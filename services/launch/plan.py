@@ -1,0 +1,67 @@
+"""Which processes a node runs, with which arguments. Pure, except that a model id is resolved once for all of them."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bagel.checkpoint import DEFAULT_MODEL, ModelSource, resolve_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What `bagel serve` was told."""
+
+    model: str = DEFAULT_MODEL
+    host: str = "127.0.0.1"
+    port: int = 8091
+    load_format: str = "auto"
+    revision: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int = 0
+    kv_page_tokens: int = 16
+    kv_pool_tokens: int = 32768
+    max_queue: int = 64
+    request_timeout_s: float = 570.0
+    drain_s: float = 30.0
+    log_format: str = "auto"
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """One process."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def plan_children(options: ServeOptions, runtime: Path) -> list[ChildSpec]:
+    """Thinker, DiT and gateway, stages on unix sockets in `runtime`. May download. Raises ConfigError."""
+    source = resolve_model(options.model, load_format=options.load_format, revision=options.revision)
+    thinker, dit = f"unix:{runtime}/thinker.sock", f"unix:{runtime}/dit.sock"
+    common = _stage_flags(options, source)
+    shared = ("--log-format", options.log_format, "--log-level", options.log_level, "--die-with-parent")
+    drain = ("--drain-s", str(options.drain_s))
+    return [
+        _child("thinker", *common, *shared, *drain, "--bind", thinker, "--kv-bind", f"ipc://{runtime}/kv.sock"),
+        _child("dit", *common, *shared, *drain, "--bind", dit),
+        _child(
+            "gateway", "--host", options.host, "--port", str(options.port), "--thinker", thinker, "--dit", dit,
+            "--request-timeout-s", str(options.request_timeout_s), *shared, *drain,
+        ),
+    ]  # fmt: skip
+
+
+def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
+    return (
+        "--model", str(source.folder), "--model-name", source.name,
+        "--load-format", "dummy" if source.dummy else "safetensors",
+        "--device", options.device, "--dtype", options.dtype, "--threads", str(options.threads),
+        "--kv-page-tokens", str(options.kv_page_tokens), "--kv-pool-tokens", str(options.kv_pool_tokens),
+        "--max-queue", str(options.max_queue), "--plain-progress",
+    )  # fmt: skip
+
+
+def _child(name: str, *arguments: str) -> ChildSpec:
+    return ChildSpec(name, (sys.executable, "-m", f"services.{name}", *arguments))
