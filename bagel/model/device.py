@@ -23,6 +23,7 @@ def open_device(name: str) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
             raise ConfigError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices")
+        device = torch.device("cuda", device.index or 0)
         torch.cuda.set_device(device)
     elif device.type != "cpu":
         raise ConfigError(f"--device {name}: only cpu and cuda are supported")

@@ -121,7 +121,7 @@ class Canvas:
         observe("latent.unpatchified", latent)
         decoded = self._model.decoder(unscale_latent(latent, config.vae))
         observe("image.decoded", decoded)
-        return Image.fromarray(to_uint8(decoded).cpu().numpy(), "RGB")
+        return Image.fromarray(to_uint8(decoded).cpu().numpy())
 
     @torch.inference_mode()
     def _velocities(

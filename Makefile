@@ -1,0 +1,73 @@
+# Every target makes its own .venv. The targets that CI runs are `check` and `test`.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+GOLDEN ?= tests/golden
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PROTOS := $(wildcard protos/bagel/v1/*.proto)
+PROTOC := -m grpc_tools.protoc -I protos
+# Parity runs are small: more threads cost more than they bring.
+ONE_THREAD := OMP_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check lint format types imports stubs protos parity parity-bf16 parity-services clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+demo: $(VENV)/.stage  ## start a server, send the four tasks, save the pictures under out/, stop
+	$(BIN)/python -m examples.demo
+
+serve: $(VENV)/.stage  ## serve the default model on port 8091 until Ctrl-C
+	$(BIN)/bagel serve
+
+test: $(VENV)/.dev  ## all tests
+	$(BIN)/python -m pytest
+
+check: lint types imports stubs  ## lint, format, types, imports, stubs up to date
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+stubs: $(VENV)/.dev
+	@rm -rf build/stubs && mkdir -p build/stubs
+	@$(BIN)/python $(PROTOC) --python_out=build/stubs --pyi_out=build/stubs --grpc_python_out=build/stubs $(PROTOS)
+	@diff -r --exclude=__init__.py --exclude=__pycache__ build/stubs/bagel/v1 bagel/v1 \
+		&& echo "stubs are up to date" || { echo "stubs differ from protos/: run 'make protos'"; exit 1; }
+
+protos: $(VENV)/.dev  ## generate the stubs in bagel/v1 from protos/
+	$(BIN)/python $(PROTOC) --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+
+parity: $(VENV)/.dev  ## every golden case through the engines: make parity GOLDEN=DIR
+	$(ONE_THREAD) $(BIN)/python -m tests.parity.direct $(GOLDEN)
+
+parity-bf16: $(VENV)/.dev  ## the same in bfloat16, against twice the reference's own drift
+	$(ONE_THREAD) $(BIN)/python -m tests.parity.direct $(GOLDEN) --dtype bfloat16
+
+parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT process: make parity-services GOLDEN=DIR
+	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
+
+clean:  ## remove what was made
+	rm -rf $(VENV) build out
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stage: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable ".[stage]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable ".[stage,dev]"
+	@touch $@ $(VENV)/.stage

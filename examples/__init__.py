@@ -1,0 +1,1 @@
+"""Clients to start from. They use the standard library alone."""
