@@ -82,29 +82,31 @@ class TextStream:
         self._tokenizer = tokenizer
         self._ids = [tokenizer.special.bos]
         self._sent = 0
-        self._window_start = 1
-        self._settled = ""
+        self._settled = ""  # text of the ids before the window
+        self._window_start, self._window = 1, ""
 
     def push(self, token: int) -> str:
         """Text that became certain with this token; often empty."""
         self._ids.append(token)
-        window = self._tokenizer.decode(self._ids[self._window_start :])
-        if window and not window.endswith("\ufffd"):
-            # Byte-level BPE: at a character boundary the pieces concatenate, so the window may start anew.
-            self._settled += window
-            self._window_start = len(self._ids)
-        return self._advance(_certain_length(self._settled))
+        alone = self._tokenizer.decode([token])
+        together = self._tokenizer.decode(self._ids[self._window_start :])
+        if together == self._window + alone:
+            # No byte of the token completes an earlier one, so later tokens cannot change what stands before it.
+            self._settled += self._window
+            self._window_start, together = len(self._ids) - 1, alone
+        self._window = together
+        # An unfinished sequence shows as one U+FFFD at the very end.
+        text = self._settled + together.removesuffix("\ufffd")
+        certain = _certain_length(text)
+        if certain <= self._sent:
+            return ""
+        piece, self._sent = text[self._sent : certain], certain
+        return piece
 
     def finish(self) -> str:
         """The rest of the text, once no token will follow."""
         text = self._tokenizer.visible_text(self._ids)
         piece, self._sent = text[self._sent :], len(text)
-        return piece
-
-    def _advance(self, certain: int) -> str:
-        if certain <= self._sent:
-            return ""
-        piece, self._sent = self._settled[self._sent : certain], certain
         return piece
 
 

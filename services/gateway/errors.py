@@ -1,7 +1,5 @@
 """What goes wrong, in OpenAI's error shape. One translation from gRPC statuses, one to HTTP."""
 
-from dataclasses import dataclass
-
 import grpc
 
 from bagel.errors import BagelError, NotReadyError, OverloadedError, RequestError
@@ -11,15 +9,14 @@ RETRY_AFTER_S = 1
 CLIENT_CLOSED_REQUEST = 499
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiError(Exception):
     """An answer with an error body."""
 
-    status: int
-    message: str
-    type: str
-    param: str | None = None
-    code: str | None = None
+    def __init__(
+        self, *, status: int, message: str, type: str, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.type, self.param, self.code = status, message, type, param, code
 
     def body(self) -> dict[str, dict[str, str | None]]:
         """OpenAI's error object."""
