@@ -1,0 +1,156 @@
+"""`bagel serve` and the command line: starting, crashing, stopping."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.e2e.server import Server, read_picture, running_server, user
+from tests.ports import free_port
+from tests.processes import ROOT, Process
+
+DRAW: dict[str, Any] = {
+    "messages": user("A cat"), "modalities": ["image"], "height": 128, "width": 128, "num_inference_steps": 4,
+    "seed": 9,
+}  # fmt: skip
+HELP_LIMIT_S = 0.3
+TRIES = 5
+
+
+def wait_ready(server: Server, *, ready: bool, timeout_s: float = 60.0) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        response = server.http.get("/readyz")
+        if response.is_success == ready:
+            body: dict[str, Any] = response.json()
+            return body
+        assert time.monotonic() < deadline, response.text
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is dead; a zombie is."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_gone(pids: list[int], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() < deadline, [pid for pid in pids if not gone(pid)]
+
+
+def runtime_folders() -> set[str]:
+    return {path.name for path in Path(tempfile.gettempdir()).glob("bagel-*")}
+
+
+def test_a_crashed_stage_is_restarted_and_draws_the_same_picture() -> None:
+    with running_server() as server:
+        before = read_picture(server.answer(**DRAW))
+        for stage in ("dit", "thinker"):
+            os.kill(server.pids[stage], signal.SIGKILL)
+            reasons = wait_ready(server, ready=False)["reasons"]
+            assert any(stage in reason for reason in reasons)
+            refused = server.chat(**DRAW)
+            assert refused.status_code == 503
+            assert refused.json()["error"]["code"] in ("not_ready", "stage_unavailable")
+            assert refused.headers["retry-after"]
+            server.process.wait_event("crashed")
+            server.pids[stage] = server.process.wait_event("started")["pid"]
+            wait_ready(server, ready=True)
+            assert read_picture(server.answer(**DRAW)) == before
+
+
+def test_text_is_served_while_the_dit_is_away() -> None:
+    with running_server() as server:
+        os.kill(server.pids["dit"], signal.SIGSTOP)
+        try:
+            assert server.answer(messages=user("Hi"), max_tokens=2)
+        finally:
+            os.kill(server.pids["dit"], signal.SIGCONT)
+
+
+def test_sigterm_lets_the_running_request_end_and_leaves_nothing_behind() -> None:
+    folders = runtime_folders()
+    answers: list[httpx.Response] = []
+    with running_server() as server:
+        body = {**DRAW, "num_inference_steps": 150}
+        thread = threading.Thread(target=lambda: answers.append(server.chat(**body)))
+        thread.start()
+        server.wait_status("dit", lambda status: status.running == 1)
+        server.process.send(signal.SIGTERM)
+        thread.join(60)
+        assert server.process.wait_exit() == 0
+    assert answers[0].status_code == 200
+    assert read_picture(answers[0].json())
+    wait_gone(list(server.pids.values()))
+    assert runtime_folders() <= folders
+
+
+def test_sigint_stops_everything_too() -> None:
+    with running_server() as server:
+        server.process.send(signal.SIGINT)
+        assert server.process.wait_exit() == 0
+    wait_gone(list(server.pids.values()))
+
+
+def test_killing_the_launcher_ends_its_children() -> None:
+    with running_server() as server:
+        server.process.send(signal.SIGKILL)
+        server.process.wait_exit()
+        wait_gone(list(server.pids.values()))
+
+
+def test_a_taken_port_is_one_clear_message() -> None:
+    with running_server() as server:
+        port = str(server.http.base_url.port)
+        second = Process("services.cli.main", "serve", "--port", port)
+        assert second.wait_exit() == 78
+        assert f"127.0.0.1:{port} cannot be listened on" in second.tail()
+
+
+def test_a_missing_model_is_one_clear_message() -> None:
+    process = Process("services.cli.main", "serve", "/no/such/folder", "--port", str(free_port()))
+    assert process.wait_exit() == 78
+    assert "/no/such/folder: no such folder" in process.tail()
+
+
+def test_a_broken_checkpoint_stops_the_node_with_the_reason(tmp_path: Path) -> None:
+    for name in ("config.json", "llm_config.json", "vit_config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((ROOT / "tests/golden/checkpoint" / name).read_bytes())
+    for name in ("ema.safetensors", "ae.safetensors"):
+        (tmp_path / name).write_bytes((ROOT / "tests/golden/checkpoint" / name).read_bytes()[:100_000])
+    process = Process("services.cli.main", "serve", str(tmp_path), "--port", str(free_port()), "--log-format", "json")
+    assert process.wait_exit(90) == 78
+    assert "cut short" in "\n".join(process.lines)
+
+
+def test_help_is_there_at_once() -> None:
+    seconds = []
+    for _ in range(TRIES):
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli.main", "serve", "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds.append(time.monotonic() - started)
+        assert "--port" in done.stdout
+        if min(seconds) <= HELP_LIMIT_S:
+            return
+    raise AssertionError(f"help took {min(seconds):.2f} s")
+
+
+def test_the_gateway_and_the_launcher_load_no_torch() -> None:
+    code = "import sys, services.gateway.__main__, services.launch.serve; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
