@@ -4,20 +4,14 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
 from grpc import StatusCode
 
-from bagel.checkpoint import model_hash, resolve_model
-from bagel.config import load_model_config
 from bagel.errors import BagelError
-from bagel.kv_layout import KvLayout
 from bagel.model.attention import sdpa_attention
-from bagel.model.device import device_name, open_device, resolve_dtype
-from bagel.model.kv import torch_dtype
+from bagel.model.device import device_name
 from bagel.model.noise import NoiseSource, SeededNoise
+from bagel.model.opening import load_stage, open_model
 from bagel.model.stages import DitModel
-from bagel.model.weights import DummySource, SafetensorsSource, build_stage
-from bagel.progress import LoadProgress
 from bagel.stage import StageConfig, StageMonitor, StageParts, add_stage_flags, run_stage, stage_config
 from bagel.tokens import read_special_tokens
 from bagel.v1 import dit_pb2_grpc
@@ -89,34 +83,19 @@ def load_dit(
     observe: Observe,
 ) -> Loaded:
     """Model, landing memory and engine. Runs on the device thread."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    source = resolve_model(config.model, load_format=config.load_format, revision=config.revision)
-    model_config = load_model_config(source.folder)
-    special = read_special_tokens(source.folder)
-    device = open_device(config.device)
-    dtype = resolve_dtype(config.dtype, device)
-    with LoadProgress("dit weights", bar=False if config.plain_progress else None) as progress:
-        monitor.explain(lambda: f"loading {progress.text}")
-        model = build_stage(
-            lambda: DitModel(model_config, (special.image_start, special.image_end)),
-            DummySource(model_config) if source.dummy else SafetensorsSource(source.folder, model_config),
-            device=device,
-            dtype=torch_dtype(dtype),
-            progress=progress,
-        )
-    layout = KvLayout.of(model_config.llm, page_tokens=config.kv_page_tokens, dtype=dtype)
-    landing = transport.allocate(layout.pages_for(config.kv_pool_tokens) * layout.page_bytes, device)
-    denoiser = Denoiser(model, layout, sdpa_attention, device)
-    fetcher = Fetcher(transport, layout, landing)
-    scheduler = Scheduler(max_queue=config.max_queue)
-    engine = DitEngine(denoiser, fetcher, scheduler, noise, device_thread, observe)
+    opened = open_model(config)
+    special, layout = read_special_tokens(opened.source.folder), opened.layout
+    markers = special.image_start, special.image_end
+    model = load_stage(opened, lambda: DitModel(opened.config, markers), config, monitor)
+    landing = transport.allocate(layout.pages_for(config.kv_pool_tokens) * layout.page_bytes, opened.device)
+    denoiser = Denoiser(model, layout, sdpa_attention, opened.device)
+    fetcher, scheduler = Fetcher(transport, layout, landing), Scheduler(max_queue=config.max_queue)
     return Loaded(
-        config=model_config,
-        engine=engine,
-        model_name=config.model_name or source.name,
-        model_hash=model_hash(source, model_config),
-        device_name=device_name(device),
+        config=opened.config,
+        engine=DitEngine(denoiser, fetcher, scheduler, noise, device_thread, observe),
+        model_name=opened.name,
+        model_hash=opened.hash,
+        device_name=device_name(opened.device),
         transport=transport.capabilities.name,
     )
 

@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from bagel.contexts import Output
-from bagel.errors import BagelError
+from bagel.errors import BagelError, RequestError
 from bagel.logs import bind_request, get_logger
 from bagel.rpc import REQUEST_ID_KEY, REQUEST_ID_PATTERN
 from services.gateway.config import GatewayConfig
@@ -53,8 +53,7 @@ class ChatEndpoint:
                 f"model {parsed.model!r} is not served here; this server has {model!r}",
                 param="model", code="model_not_found", status=404,
             )  # fmt: skip
-        limit_s = self._config.request_timeout_s
-        call = Call(request_id, time.monotonic() + min(parsed.timeout_s or limit_s, limit_s))
+        call = Call(request_id, time.monotonic() + self._timeout_s(parsed))
         task = await asyncio.to_thread(make_task, parsed, self._stages.limits())
         answer = Answer(request_id, model, task)
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream)
@@ -64,6 +63,12 @@ class ChatEndpoint:
             return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
         body = await _until_disconnect(request, self._complete(task, call, answer))
         return JSONResponse(body, headers=headers)
+
+    def _timeout_s(self, parsed: ChatRequest) -> float:
+        most = self._config.request_timeout_s
+        if parsed.timeout_s is not None and parsed.timeout_s > most:
+            raise RequestError(f"timeout_s must be at most {most}, not {parsed.timeout_s}", param="timeout_s")
+        return parsed.timeout_s or most
 
     async def _complete(self, task: Task, call: Call, answer: Answer) -> dict[str, Any]:
         text: TextResult | None = None

@@ -36,7 +36,7 @@ class Stage:
     channel: grpc.aio.Channel
     stub: thinker_pb2_grpc.ThinkerStub | dit_pb2_grpc.DitStub
     status: settings_pb2.StageStatus | None = None
-    problem: str = "not reached yet"
+    problem: str = "not tried yet"
     in_flight: int = 0
 
     @property
@@ -122,10 +122,16 @@ async def _watch(stage: Stage) -> None:
         try:
             stage.status = await stage.stub.GetStatus(settings_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
-            stage.status, stage.problem = None, error.details() or error.code().name
+            stage.status, stage.problem = None, _unreachable(error)
         if stage.ready != was_ready:
             get_logger().info("stage_changed", **stage.describe())
         await asyncio.sleep(WATCH_READY_S if stage.ready else WATCH_WAITING_S)
+
+
+def _unreachable(error: grpc.aio.AioRpcError) -> str:
+    """The last cause alone: gRPC's own text repeats the address for every attempt."""
+    cause = (error.details() or error.code().name).rsplit("last error: ", 1)[-1]
+    return f"cannot be reached yet ({cause.rsplit('connect: ', 1)[-1]})"
 
 
 def _pick(stages: Sequence[Stage], name: str) -> Stage:

@@ -4,20 +4,15 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
 from grpc import StatusCode
 
-from bagel.checkpoint import model_hash, resolve_model
-from bagel.config import load_model_config
 from bagel.errors import BagelError
-from bagel.kv_layout import KvLayout
 from bagel.model.attention import sdpa_attention
-from bagel.model.device import device_name, open_device, resolve_dtype
-from bagel.model.kv import pool_view, torch_dtype
+from bagel.model.device import device_name
+from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource, SeededNoise
+from bagel.model.opening import load_stage, open_model
 from bagel.model.stages import ThinkerModel
-from bagel.model.weights import DummySource, SafetensorsSource, build_stage
-from bagel.progress import LoadProgress
 from bagel.stage import StageConfig, StageMonitor, StageParts, add_stage_flags, run_stage, stage_config
 from bagel.tokens import Tokenizer
 from bagel.v1 import kv_pb2_grpc, thinker_pb2_grpc
@@ -94,39 +89,24 @@ def load_thinker(
     device_thread: ThreadPoolExecutor,
 ) -> Loaded:
     """Model, pool and engine. Runs on the device thread."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    source = resolve_model(config.model, load_format=config.load_format, revision=config.revision)
-    model_config = load_model_config(source.folder)
-    tokenizer = Tokenizer(source.folder)
-    device = open_device(config.device)
-    dtype = resolve_dtype(config.dtype, device)
-    with LoadProgress("thinker weights", bar=False if config.plain_progress else None) as progress:
-        monitor.explain(lambda: f"loading {progress.text}")
-        model = build_stage(
-            lambda: ThinkerModel(model_config),
-            DummySource(model_config) if source.dummy else SafetensorsSource(source.folder, model_config),
-            device=device,
-            dtype=torch_dtype(dtype),
-            progress=progress,
-        )
-    layout = KvLayout.of(model_config.llm, page_tokens=config.kv_page_tokens, dtype=dtype)
+    opened = open_model(config)
+    tokenizer, layout = Tokenizer(opened.source.folder), opened.layout
+    model = load_stage(opened, lambda: ThinkerModel(opened.config), config, monitor)
     pages = PagePool(layout.pages_for(config.kv_pool_tokens), layout.page_tokens)
-    region = transport.allocate(pages.num_pages * layout.page_bytes, device)
+    region = transport.allocate(pages.num_pages * layout.page_bytes, opened.device)
     endpoint = transport.serve(region, page_bytes=layout.page_bytes, epoch=monitor.epoch)
     runner = Runner(model, tokenizer.special, pages, pool_view(region.tensor, layout), layout, sdpa_attention)
     scheduler = Scheduler(num_pages=pages.num_pages, page_tokens=layout.page_tokens, max_queue=config.max_queue)
-    engine = ThinkerEngine(runner, scheduler, tokenizer, noise, transport, device_thread)
     return Loaded(
-        config=model_config,
+        config=opened.config,
         tokenizer=tokenizer,
         layout=layout,
-        engine=engine,
+        engine=ThinkerEngine(runner, scheduler, tokenizer, noise, transport, device_thread),
         transport=transport,
         endpoint=endpoint,
-        model_name=config.model_name or source.name,
-        model_hash=model_hash(source, model_config),
-        device_name=device_name(device),
+        model_name=opened.name,
+        model_hash=opened.hash,
+        device_name=device_name(opened.device),
     )
 
 

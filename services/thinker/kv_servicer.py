@@ -1,10 +1,12 @@
 """`bagel.v1.KvSource`: read grants on leased contexts. Moves no bytes itself; tokens for those who do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from bagel import wire
+from bagel.errors import DeadlineError
 from bagel.kv_layout import page_runs
-from bagel.rpc import ServicerContext
+from bagel.rpc import ServicerContext, remaining_s
 from bagel.v1 import kv_pb2, kv_pb2_grpc
 from services.thinker.leases import Announcement, LeaseBook, Seal
 from services.thinker.servicer import ThinkerServicer
@@ -25,8 +27,11 @@ class KvSourceServicer(kv_pb2_grpc.KvSourceServicer):
         self._leases.grants += 1
         try:
             yield kv_pb2.ReadEvent(granted=kv_pb2.Granted(data_token=token))
-            async for event in lease.follow():
-                yield _message(event)
+            async with asyncio.timeout(remaining_s(context)):
+                async for event in lease.follow():
+                    yield _message(event)
+        except TimeoutError:
+            raise DeadlineError(f"the read of {lease.handle_id} reached its deadline") from None
         finally:
             self._leases.grants -= 1
             loaded.transport.close_grant(token)

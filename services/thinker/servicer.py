@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bagel import __version__, wire
 from bagel.config import ModelConfig
 from bagel.contexts import Output
-from bagel.errors import RequestError
+from bagel.errors import DeadlineError, RequestError
 from bagel.images import open_checked, to_rgb
 from bagel.kv_layout import KvLayout
 from bagel.logs import get_logger
@@ -96,7 +96,8 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
             get_logger().info("context_ready", pages=seal.unique_pages, **_log_fields(ticket))
             yield thinker_pb2.PrepareContextEvent(prepared=_prepared_message(ticket, seal, reason, loaded.layout))
             # The open call is the lease: it ends when the caller cancels it or its deadline passes.
-            await asyncio.Event().wait()
+            await asyncio.sleep(max(0.0, deadline_s - time.monotonic()))
+            raise DeadlineError(f"the lease of {lease.handle_id} reached its deadline")
 
     @asynccontextmanager
     async def _leased(

@@ -17,7 +17,7 @@ from tests.parity.golden import Case, CaseNoise
 from tests.parity.report import Report
 from tests.parity.rig import Rig
 
-_PICTURE_TENSOR = re.compile(r"(?P<head>image|vit|vae)(?P<index>\d+)\.(?P<part>\w+)")
+PICTURE_TENSOR = re.compile(r"(?P<head>image|vit|vae)(?P<index>\d+)\.(?P<part>\w+)")
 TEXT_KINDS = (BlockKind.SYSTEM, BlockKind.TEXT, BlockKind.THOUGHT, BlockKind.NEGATIVE)
 
 
@@ -65,7 +65,7 @@ class ObservedRun:
         index_of = {image.index: segment for segment, image in self.prepared.images.items()}
         by_segment = {(n.block.segment, n.block.kind): i for i, n in nodes}
         for name in self.case.tensors:
-            found = _PICTURE_TENSOR.fullmatch(name)
+            found = PICTURE_TENSOR.fullmatch(name)
             if found is None or found["part"] == "posterior_noise":
                 continue
             head, part, segment = found["head"], found["part"], index_of[int(found["index"])]

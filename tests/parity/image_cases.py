@@ -10,7 +10,7 @@ from torch import Tensor
 from bagel.contexts import Role
 from bagel.model.flow import in_interval
 from services.dit.denoiser import Canvas
-from tests.parity.context_checks import ObservedRun
+from tests.parity.context_checks import PICTURE_TENSOR, ObservedRun
 from tests.parity.golden import Case
 from tests.parity.report import Report
 from tests.parity.rig import Rig, contexts
@@ -115,10 +115,9 @@ def _first_step(first: dict[str, Tensor], rig: Rig, canvas: Canvas) -> dict[str,
 
 
 def _compare_all(case: Case, report: Report, ours: dict[str, Tensor]) -> None:
-    known = ("ctx.", "vae", "vit", "image0", "image1", "think.", "image.u8")
     for name, expected in case.tensors.items():
         if name in ours:
             compare = report.close if expected.is_floating_point() else report.same
             compare(name, ours[name], expected)
-        elif not name.startswith(known):
+        elif not (PICTURE_TENSOR.fullmatch(name) or name.startswith(("ctx.", "think.")) or name == "image.u8"):
             report.missing({name})

@@ -30,7 +30,7 @@ def test_bf16_stays_within_twice_the_references_own_drift() -> None:
 
 
 def test_paging_and_transport_cost_no_accuracy() -> None:
-    assert last_line("services") == "34 passed, 0 failed"
+    assert last_line("services") == "36 passed, 0 failed"
 
 
 def test_a_folder_without_the_cases_named_fails() -> None:
