@@ -13,7 +13,7 @@ ONE_THREAD := OMP_NUM_THREADS=1
 .PHONY: help demo serve test check lint format types imports stubs protos parity parity-bf16 parity-services clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 demo: $(VENV)/.stage  ## start a server, send the four tasks, save the pictures under out/, stop
 	$(BIN)/python -m examples.demo

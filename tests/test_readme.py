@@ -1,0 +1,48 @@
+"""README tells the truth about the tree and the commands."""
+
+import re
+import subprocess
+
+from tests.processes import ROOT
+
+README = (ROOT / "README.md").read_text()
+LISTED = ("bagel", "bagel/model", "services/thinker", "services/dit", "services/gateway", "services/launch",
+          "services/cli", "transport", "examples", "benchmarks", "protos/bagel/v1")  # fmt: skip
+
+
+def tree() -> dict[str, set[str]]:
+    """Files by folder, as README lists them."""
+    found: dict[str, set[str]] = {}
+    folder = ""
+    for line in README.split("## Where things are")[1].splitlines():
+        if match := re.fullmatch(r"    (\S+)/(?: .*)?", line):
+            folder = match[1]
+            found[folder] = set()
+        elif match := re.match(r"      (\S+\.(?:py|proto))\s", line):
+            found[folder].add(match[1])
+    return found
+
+
+def test_the_tree_names_every_source_file_and_no_other() -> None:
+    listed = tree()
+    for folder in LISTED:
+        files = {p.name for p in (ROOT / folder).iterdir() if p.suffix in (".py", ".proto") and p.name != "__init__.py"}
+        assert listed[folder] == files, folder
+
+
+def test_every_make_target_that_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"(?:^    |`)make ([a-z0-9-]+)", text, re.MULTILINE))
+    assert {"demo", "test", "check"} <= named <= targets
+
+
+def test_every_linked_file_exists() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_help_of_make_lists_the_targets() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("demo", "test", "serve", "check", "parity", "parity-services", "protos"):
+        assert f"{target} " in done.stdout

@@ -1,0 +1,220 @@
+"""ZeroMQ's own dangers: garbage, holders that answer wrongly, slowly or never, or die."""
+
+import re
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+import xxhash
+import zmq
+
+from bagel.errors import ConfigError
+from bagel.kv_layout import PageRun
+from transport.base import FetchRequest, Region
+from transport.errors import (
+    PeerLostError,
+    TransferCancelledError,
+    TransferCorruptError,
+    TransferRefusedError,
+    TransferTimeoutError,
+)
+from transport.zeromq import ZeroMqTransport
+from transport.zeromq_wire import Answer, Ask, Status
+
+PAGE_BYTES, EPOCH, TOKEN = 4096, 3, b"t" * 16
+PAGES = [bytes([number]) * PAGE_BYTES for number in range(4)]
+DIGESTS = [xxhash.xxh3_64_intdigest(page) for page in PAGES]
+CPU = torch.device("cpu")
+NOT_SOON_S = 30.0
+Behaviour = Callable[["zmq.Socket[bytes]", bytes, Ask], None]
+
+
+@pytest.fixture
+def reader() -> Iterator[ZeroMqTransport]:
+    transport = ZeroMqTransport("tcp://127.0.0.1:0")
+    yield transport
+    transport.close()
+
+
+def _serving() -> tuple[ZeroMqTransport, str]:
+    """A real holder of all pages, and its address."""
+    transport = ZeroMqTransport("tcp://127.0.0.1:0")
+    pool = Region(torch.frombuffer(bytearray(b"".join(PAGES)), dtype=torch.uint8))
+    return transport, transport.serve(pool, page_bytes=PAGE_BYTES, epoch=EPOCH).address
+
+
+@pytest.fixture
+def holder() -> Iterator[tuple[ZeroMqTransport, str]]:
+    transport, address = _serving()
+    yield transport, address
+    transport.close()
+
+
+def _request(address: str, *, token: bytes = TOKEN, within_s: float = NOT_SOON_S) -> FetchRequest:
+    """Two pages, asked for one by one."""
+    return FetchRequest(
+        address=address,
+        epoch=EPOCH,
+        token=token,
+        runs=[PageRun(0, 1), PageRun(2, 1)],
+        digests=[DIGESTS[0], DIGESTS[2]],
+        page_bytes=PAGE_BYTES,
+        into=Region(torch.zeros(2 * PAGE_BYTES, dtype=torch.uint8)),
+        deadline_s=time.monotonic() + within_s,
+    )
+
+
+@contextmanager
+def _fake_holder(behave: Behaviour) -> Iterator[str]:
+    """A ROUTER in a thread that answers each ask as `behave` says, until the test is over or it closes the socket."""
+    context = zmq.Context()
+    socket, stop = context.socket(zmq.ROUTER), threading.Event()
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+
+    def run() -> None:
+        while not stop.is_set() and not socket.closed:
+            if socket.poll(20):
+                peer, frame = socket.recv_multipart()
+                behave(socket, peer, Ask.unpack(frame))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        stop.set()
+        thread.join()
+        context.destroy(linger=0)
+
+
+def _answer_with(*frames: bytes) -> Behaviour:
+    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
+        socket.send_multipart([peer, Answer(ask.sequence, Status.OK, ask.count).pack(), *frames])
+
+    return behave
+
+
+def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqTransport) -> None:
+    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
+        _answer_with(PAGES[ask.start])(socket, peer, ask)
+
+    with _fake_holder(behave) as address:
+        request = _request(address)
+        assert reader.fetch(request, threading.Event()).pages == 2
+    assert bytes(request.into.tensor.numpy()) == PAGES[0] + PAGES[2]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [(PAGES[0][:-1],), (b"",), (), (PAGES[1],), (b"\xff" * PAGE_BYTES,)],
+    ids=["shorter", "empty", "no page", "another page", "damaged"],
+)
+def test_an_answer_with_other_bytes_than_announced_is_corrupt(
+    reader: ZeroMqTransport, frames: tuple[bytes, ...]
+) -> None:
+    with _fake_holder(_answer_with(*frames)) as address, pytest.raises(TransferCorruptError):
+        reader.fetch(_request(address), threading.Event())
+
+
+@pytest.mark.parametrize(("sequence", "count"), [(7, 1), (0, 2), (1, 0)])
+def test_an_answer_to_another_question_is_corrupt(reader: ZeroMqTransport, sequence: int, count: int) -> None:
+    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
+        socket.send_multipart([peer, Answer(sequence, Status.OK, count).pack(), *[PAGES[0]] * count])
+
+    with _fake_holder(behave) as address, pytest.raises(TransferCorruptError, match="other pages"):
+        reader.fetch(_request(address), threading.Event())
+
+
+def test_an_answer_that_is_none_is_refused(reader: ZeroMqTransport) -> None:
+    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
+        socket.send_multipart([peer, b"HTTP/1.1 400 Bad Request"])
+
+    with _fake_holder(behave) as address, pytest.raises(TransferRefusedError, match="no page answer"):
+        reader.fetch(_request(address), threading.Event())
+
+
+def test_a_holder_that_never_answers_is_a_timeout(reader: ZeroMqTransport) -> None:
+    with _fake_holder(lambda socket, peer, ask: None) as address, pytest.raises(TransferTimeoutError):
+        reader.fetch(_request(address, within_s=0.3), threading.Event())
+
+
+def test_a_fetch_that_waits_stops_soon_after_it_is_cancelled(reader: ZeroMqTransport) -> None:
+    cancelled = threading.Event()
+    with _fake_holder(lambda socket, peer, ask: cancelled.set()) as address:
+        started = time.monotonic()
+        with pytest.raises(TransferCancelledError):
+            reader.fetch(_request(address), cancelled)
+    assert time.monotonic() - started < 3.0
+
+
+def test_a_holder_that_dies_while_asked_is_lost_long_before_the_deadline(reader: ZeroMqTransport) -> None:
+    started = time.monotonic()
+    with (
+        _fake_holder(lambda socket, peer, ask: socket.close(linger=0)) as address,
+        pytest.raises(PeerLostError, match=re.escape(address)),
+    ):
+        reader.fetch(_request(address), threading.Event())
+    assert time.monotonic() - started < 3.0
+
+
+def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqTransport) -> None:
+    transport, address = _serving()
+    transport.publish("h", [0, 2])
+    token = transport.open_grant("h")
+    assert reader.fetch(_request(address, token=token), threading.Event()).pages == 2
+    transport.close()
+
+    started = time.monotonic()
+    with pytest.raises(PeerLostError, match=re.escape(address)):
+        reader.fetch(_request(address, token=token), threading.Event())
+    assert time.monotonic() - started < 3.0
+
+
+def test_garbage_does_not_stop_a_holder(holder: tuple[ZeroMqTransport, str], reader: ZeroMqTransport) -> None:
+    transport, address = holder
+    digests = transport.publish("h", [0, 2])
+    token = transport.open_grant("h")
+    good, unheard = Ask(5, EPOCH, token, 0, 1).pack(), Ask(4, EPOCH, token, 0, 1).pack()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
+        raw.connect(address)
+        for frames in (
+            [b""], [b"hello"], [b"\xff" * 100_000], [good[:-1]], [unheard, b""], [b"", unheard], [b""] * 20,
+            [struct.pack("<4sIQ16sQI", b"BKV1", 1, EPOCH, token, 2**64 - 1, 2**32 - 1)],
+            [Ask(6, EPOCH, token, 0, 0).pack()], [Ask(7, EPOCH, b"w" * 16, 0, 1).pack()],
+        ):  # fmt: skip
+            raw.send_multipart(frames)
+        raw.send(good)
+        # Asks are answered in order, so this is reached once all of the above was.
+        while (answer := raw.recv_multipart())[0] != Answer(5, Status.OK, 1).pack():
+            assert Answer.unpack(answer[0]).status is Status.REFUSED
+        assert answer[1:] == [PAGES[0]]
+        raw.close(linger=0)
+
+    assert digests == [DIGESTS[0], DIGESTS[2]]
+    assert reader.fetch(_request(address, token=token), threading.Event()).pages == 2
+
+
+def test_an_address_in_use_is_refused_by_name(holder: tuple[ZeroMqTransport, str], tmp_path: Path) -> None:
+    _, address = holder
+    for taken in (address, f"ipc://{tmp_path}/no/such/folder/kv"):
+        second = ZeroMqTransport(taken)
+        with pytest.raises(ConfigError, match="choose another address") as refused:
+            second.serve(second.allocate(PAGE_BYTES, CPU), page_bytes=PAGE_BYTES, epoch=1)
+        second.close()
+        assert taken in str(refused.value)
+
+
+@pytest.mark.parametrize(("host", "advertised"), [("kv.example", "tcp://kv.example:"), ("fd00::1", "tcp://[fd00::1]:")])
+def test_the_advertised_host_stands_in_the_endpoint(host: str, advertised: str) -> None:
+    transport = ZeroMqTransport("tcp://127.0.0.1:0", advertise_host=host)
+    try:
+        endpoint = transport.serve(transport.allocate(PAGE_BYTES, CPU), page_bytes=PAGE_BYTES, epoch=1)
+        assert endpoint.address.startswith(advertised)
+        assert int(endpoint.address.removeprefix(advertised)) > 0
+    finally:
+        transport.close()
