@@ -5,6 +5,7 @@ the golden fixtures' README, sections 1 and 9.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,7 +147,7 @@ class _Section:
         value = self.values.get(key)
         if value is None:
             return default
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise ConfigError(f"{self.path}: {self.name}{key} must be a number, not {value!r}")
         return float(value)
 
@@ -154,7 +155,7 @@ class _Section:
         value = self.values.get(key)
         if value is None:
             return default
-        if not isinstance(value, list) or not value or not all(isinstance(v, int) and v > 0 for v in value):
+        if not isinstance(value, list) or not value or not all(type(v) is int and v > 0 for v in value):
             raise ConfigError(f"{self.path}: {self.name}{key} must be a list of positive integers, not {value!r}")
         return tuple(value)
 
@@ -238,7 +239,7 @@ def _top_config(s: _Section, llm: LlmConfig, vit: VitConfig) -> ModelConfig:
     official = ModelConfig()
     for key, only in (("interpolate_pos", False), ("visual_gen", True), ("visual_und", True)):
         s.fixed(key, only)
-    act = s.values.get("connector_act", official.connector_act)
+    act = s.values.get("connector_act") or official.connector_act
     if act not in ACTIVATIONS:
         raise ConfigError(f"{s.path}: connector_act must be one of {', '.join(ACTIVATIONS)}, not {act!r}")
     return ModelConfig(

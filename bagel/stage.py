@@ -7,10 +7,10 @@ import argparse
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -126,7 +126,6 @@ class StageMonitor:
 class StageParts:
     """What a stage brings along: its services, how it loads (on the device thread), how it runs and stops."""
 
-    name: str
     services: tuple[str, ...]
     statuses: Mapping[type[BagelError], grpc.StatusCode]
     add_services: Callable[[grpc.aio.Server], object]
@@ -136,22 +135,20 @@ class StageParts:
     close: Callable[[], None]
 
 
-def run_stage(config: StageConfig, parts: Callable[[StageMonitor, ThreadPoolExecutor], StageParts]) -> int:
+def run_stage(name: str, config: StageConfig, parts: Callable[[StageMonitor, ThreadPoolExecutor], StageParts]) -> int:
     """Run a stage's process until SIGTERM or SIGINT; its exit status."""
     if config.die_with_parent:
         die_with_parent()
+    configure_logs(service=name, fmt=config.log_format, level=config.log_level)
     monitor = StageMonitor()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device_thread:
-        stage = parts(monitor, device_thread)
-        configure_logs(service=stage.name, fmt=config.log_format, level=config.log_level)
-        try:
+    try:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device_thread, ExitStack() as stack:
+            stage = parts(monitor, device_thread)
+            stack.callback(stage.close)
             asyncio.run(_serve(config, monitor, stage, device_thread))
-        except ConfigError as error:
-            get_logger().error("cannot_start", reason=str(error))
-            print(f"{stage.name}: {error}", file=sys.stderr)
-            return EXIT_CONFIG
-        finally:
-            stage.close()
+    except ConfigError as error:
+        get_logger().error("cannot_start", reason=str(error))
+        return EXIT_CONFIG
     return 0
 
 

@@ -90,7 +90,7 @@ class TextStream:
         self._ids.append(token)
         alone = self._tokenizer.decode([token])
         together = self._tokenizer.decode(self._ids[self._window_start :])
-        if together == self._window + alone:
+        if alone and together == self._window + alone:
             # No byte of the token completes an earlier one, so later tokens cannot change what stands before it.
             self._settled += self._window
             self._window_start, together = len(self._ids) - 1, alone
@@ -133,8 +133,11 @@ def _added_tokens(folder: Path) -> dict[str, int]:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: cannot be read as JSON ({error})") from error
-        found.update({entry["content"]: int(key) for key, entry in data.get("added_tokens_decoder", {}).items()})
-        found.update({entry["content"]: int(entry["id"]) for entry in data.get("added_tokens", [])})
+        try:
+            found.update({entry["content"]: int(key) for key, entry in data.get("added_tokens_decoder", {}).items()})
+            found.update({entry["content"]: int(entry["id"]) for entry in data.get("added_tokens", [])})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: its added tokens are not listed as a tokenizer lists them") from error
     return found
 
 
@@ -144,7 +147,10 @@ def _load_backend(folder: Path) -> "BackendTokenizer":
     if path.exists():
         from tokenizers import Tokenizer as BackendTokenizer
 
-        return BackendTokenizer.from_file(str(path))
+        try:
+            return BackendTokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise ConfigError(f"{path}: not a tokenizer ({error})") from error
     if not (folder / "vocab.json").exists():
         raise ConfigError(f"{folder}: holds no tokenizer.json and no vocab.json with merges.txt")
     from transformers import AutoTokenizer

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from bagel.contexts import Role
-from bagel.errors import IncompleteContextError, RequestError
+from bagel.errors import ConfigError, IncompleteContextError, RequestError
 from bagel.kv_layout import DTYPE_BYTES, KvLayout, PageRun
 from bagel.settings import DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
 from bagel.v1 import dit_pb2, kv_pb2, settings_pb2, thinker_pb2
@@ -114,13 +114,11 @@ def layout_from_proto(message: kv_pb2.KvLayout) -> KvLayout:
     if tuple(message.axes) != _AXES or len(message.shape) != len(_AXES) or message.HasField("shard"):
         raise IncompleteContextError("the KV pages are laid out in a way that this version cannot read")
     heads, layers, _, page_tokens, dim = message.shape
-    layout = KvLayout(
-        num_layers=layers,
-        num_kv_heads=heads,
-        head_dim=dim,
-        page_tokens=page_tokens,
-        dtype=_known(_DTYPES, message.dtype, "handle.layout.dtype"),
-    )
+    try:
+        dtype = _known(_DTYPES, message.dtype, "handle.layout.dtype")
+        layout = KvLayout(num_layers=layers, num_kv_heads=heads, head_dim=dim, page_tokens=page_tokens, dtype=dtype)
+    except (RequestError, ConfigError) as error:
+        raise IncompleteContextError(f"the layout of the KV pages is impossible: {error}") from error
     if layout_to_proto(layout) != message:
         raise IncompleteContextError("the KV pages have gaps or other strides, which this version cannot read")
     return layout

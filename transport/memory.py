@@ -8,7 +8,7 @@ import torch
 
 from bagel.kv_layout import pages_of
 from transport.base import Capabilities, Endpoint, FetchReport, FetchRequest, Region
-from transport.errors import PeerLostError
+from transport.errors import PeerLostError, TransferCorruptError
 from transport.host_pages import HostPages
 from transport.landing import check_digest, page_count, remaining_s
 from transport.publications import Publications
@@ -22,13 +22,20 @@ class MemoryHub:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders: dict[str, MemoryTransport] = {}
+        self._next = 0
 
     def add(self, holder: "MemoryTransport") -> str:
         """An address for a holder."""
         with self._lock:
-            address = f"memory://{len(self._holders)}"
+            self._next += 1
+            address = f"memory://{self._next}"
             self._holders[address] = holder
             return address
+
+    def remove(self, holder: "MemoryTransport") -> None:
+        """Forget a holder; unknown ones are ignored."""
+        with self._lock:
+            self._holders = {address: other for address, other in self._holders.items() if other is not holder}
 
     def find(self, address: str) -> "MemoryTransport":
         """The holder at an address. Raises PeerLostError."""
@@ -84,12 +91,14 @@ class MemoryTransport:
             remaining_s(request, cancelled)
             handle_id = publications.check(request.token, request.epoch, page, 1)
             view = host.view(handle_id, page)
+            if len(view) != request.page_bytes:
+                raise TransferCorruptError(f"the holder's pages have {len(view)} bytes, not {request.page_bytes}")
             check_digest(view, request.digests[place], place)
             landing[place].copy_(torch.frombuffer(view, dtype=torch.uint8))
         return FetchReport(count, count * request.page_bytes, time.monotonic() - started)
 
     def close(self) -> None:
-        """Nothing to stop."""
+        self._hub.remove(self)
 
     def _serving(self) -> tuple[Publications, HostPages]:
         if self._publications is None or self._pages is None:

@@ -90,6 +90,7 @@ class ZeroMqTransport:
     def close(self) -> None:
         if self._server is not None:
             self._server.stop()
+            self._server = None
         self._context.destroy(linger=0)
 
     def _serving(self) -> tuple[Publications, HostPages]:
@@ -111,10 +112,11 @@ class _Server:
         self, context: "zmq.Context[zmq.Socket[bytes]]", bind: str, publications: Publications, pages: HostPages
     ) -> None:
         self._publications, self._pages = publications, pages
-        self._socket = _socket(context, zmq.ROUTER)
+        self._socket = _socket(context, zmq.ROUTER, ipv6="[" in bind)
         try:
             self._socket.bind(bind)
         except zmq.ZMQError as error:
+            self._socket.close(linger=0)
             raise ConfigError(f"KV pages cannot be served at {bind}: {error}; choose another address") from error
         self.address = str(self._socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0")
         self._stop_out, self._stop_in = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
@@ -173,7 +175,9 @@ class _Fetch:
     ) -> None:
         self._request, self._landing, self._cancelled = request, landing, cancelled
         self._context = context
-        self._pieces = _pieces(request.runs, max(1, ASK_BYTES // request.page_bytes))
+        most = max(1, min(ASK_BYTES // request.page_bytes, MAX_ASK_FRAMES))
+        self._pieces = _pieces(request.runs, most)
+        self._missing = set(range(len(self._pieces)))
 
     def run(self) -> None:
         """Pull every piece. Raises TransportError."""
@@ -216,9 +220,12 @@ class _Fetch:
     def _receive(self, socket: "zmq.Socket[bytes]") -> None:
         answer = Answer.unpack(socket.recv())
         if answer.status is not Status.OK:
-            raise answer.refusal(socket.recv().decode(errors="replace"))
-        if answer.sequence >= len(self._pieces) or answer.count != self._pieces[answer.sequence][1].count:
+            raise answer.refusal(
+                socket.recv().decode(errors="replace") if socket.get(zmq.RCVMORE) else "no reason given"
+            )
+        if answer.sequence not in self._missing or answer.count != self._pieces[answer.sequence][1].count:
             raise TransferCorruptError("the holder answered with other pages than were asked for")
+        self._missing.remove(answer.sequence)
         first = self._pieces[answer.sequence][0]
         size = self._request.page_bytes
         for place in range(first, first + answer.count):
@@ -228,11 +235,14 @@ class _Fetch:
             if socket.recv_into(target) != size:
                 raise TransferCorruptError(f"page {place} of the transfer has another length than {size} B")
             check_digest(target, self._request.digests[place], place)
+        if socket.get(zmq.RCVMORE):
+            raise TransferCorruptError("the holder's answer has more pages than were asked for")
 
 
-def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
+def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, *, ipv6: bool = True) -> "zmq.Socket[bytes]":
     socket = context.socket(kind)
-    socket.setsockopt(zmq.IPV6, 1)
+    # A socket bound to IPv4 with this on would advertise an IPv6 form of its address.
+    socket.setsockopt(zmq.IPV6, int(ipv6))
     # The window bounds what is in flight; a full queue of a ROUTER would drop answers in silence.
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)

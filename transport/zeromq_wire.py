@@ -65,6 +65,8 @@ class Answer:
         if len(frame) != _ANSWER.size or frame[:4] != MAGIC:
             raise TransferRefusedError("the holder answered something that is no page answer")
         _, sequence, status, count = _ANSWER.unpack(frame)
+        if status not in list(Status):
+            raise TransferRefusedError(f"the holder answered with the unknown status {status}")
         return cls(sequence, Status(status), count)
 
     def refusal(self, reason: str) -> TransferRefusedError:

@@ -144,14 +144,15 @@ def _read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             if size > min(MAX_HEADER_BYTES, os.fstat(file.fileno()).st_size):
                 raise ConfigError(f"{path}: not a safetensors file, or cut short")
             header = json.loads(file.read(size))
+            entries = {k: (v["dtype"], tuple(v["shape"])) for k, v in header.items() if k != "__metadata__"}
             end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
             if os.fstat(file.fileno()).st_size < 8 + size + end:
                 raise ConfigError(f"{path}: the file is cut short; fetch it again")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); a checkpoint folder needs it") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not a safetensors file ({error})") from error
-    return {k: (v["dtype"], tuple(v["shape"])) for k, v in header.items() if k != "__metadata__"}
+    return entries
 
 
 def _check_covered(model: nn.Module, slots: list[Slot]) -> None:

@@ -61,7 +61,6 @@ def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_
             await servicer.loaded.engine.run()
 
         return StageParts(
-            name="dit",
             services=SERVICES,
             statuses=STATUSES,
             add_services=lambda server: dit_pb2_grpc.add_DitServicer_to_server(servicer, server),
@@ -71,7 +70,7 @@ def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_
             close=transport.close,
         )
 
-    return run_stage(config, parts)
+    return run_stage("dit", config, parts)
 
 
 def load_dit(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import grpc
 
 from bagel import wire
+from bagel.contexts import Role
 from bagel.errors import DeadlineError, IncompleteContextError, OverloadedError
 from bagel.kv_layout import KvLayout, PageRun, pages_of
 from bagel.rpc import metadata, open_channel
@@ -70,6 +71,9 @@ class Fetcher:
         self.used_pages = 0
 
     async def _pull(self, handle: kv_pb2.KvHandle, address: str, grant: "_Grant", deadline_s: float) -> FetchedContext:
+        count = sum(run.count for run in (*grant.runs, *_sealed_runs(grant.sealed)))
+        if count > self.capacity_pages * (1 + len(Role)):
+            raise IncompleteContextError(f"the context lists {count} pages: more than contexts of this DiT can have")
         pages = pages_of(grant.runs)
         if len(pages) > self.capacity_pages:
             raise OverloadedError(
@@ -116,6 +120,10 @@ async def _read_until_sealed(call: AsyncIterator[kv_pb2.ReadEvent]) -> _Grant:
             case "sealed":
                 return _Grant(token, runs, digests, event.sealed)
     raise IncompleteContextError("the holder ended the read before the context was sealed")
+
+
+def _sealed_runs(sealed: kv_pb2.Sealed) -> list[PageRun]:
+    return [run for message in sealed.contexts for run in wire.runs_from_proto(message.runs)]
 
 
 def _context(message: kv_pb2.SealedContext, place: dict[int, int]) -> Context:

@@ -133,7 +133,11 @@ class ChatEndpoint:
 def _parse_json(body: bytes) -> object:
     try:
         # Python's own parser takes NaN; the schema then refuses it by its field's name.
-        return json.loads(body)
+        parsed: object = json.loads(body)
+        if b"\\u" in body:
+            # A lone surrogate is a string that no encoder takes; nothing behind this point expects one.
+            json.dumps(parsed, ensure_ascii=False).encode()
+        return parsed
     except (ValueError, RecursionError) as error:
         raise invalid_request(f"the body is not JSON: {str(error)[:200]}", code="invalid_json") from None
 

@@ -4,7 +4,6 @@ CPU only; pictures are decoded once here to refuse broken ones early, and travel
 """
 
 import base64
-import binascii
 import re
 import secrets
 from dataclasses import dataclass
@@ -150,7 +149,7 @@ def _decode_data_uri(url: str, param: str) -> bytes:
         )
     try:
         return base64.b64decode(url[found.end() :], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or characters beyond ASCII
         raise RequestError(f"{param}: not valid base64 ({error})", param=param) from error
 
 
@@ -202,6 +201,10 @@ def _ignored(request: ChatRequest, output: Output, *, writes: bool) -> tuple[str
     unused = set(_PICTURE_FIELDS if output is Output.TEXT else ("max_tokens", "max_completion_tokens"))
     unused |= set() if writes else set(_WRITING_FIELDS)
     unused |= set() if request.think else {"max_think_tokens"}
+    if output is Output.TEXT and (request.max_tokens or request.max_completion_tokens):
+        unused.add("max_think_tokens")
+    if request.max_tokens and request.max_completion_tokens:
+        unused.add("max_tokens")
     return tuple(sorted(unused & request.model_fields_set))
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import sys
 import tempfile
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def serve(options: ServeOptions) -> int:
             get_logger().info("starting", model=options.model, port=options.port)
             return asyncio.run(_run(options, children))
     except ConfigError as error:
-        print(f"bagel serve: {error}", file=sys.stderr)
+        get_logger().error("cannot_start", reason=str(error))
         return EXIT_CONFIG
 
 

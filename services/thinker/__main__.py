@@ -65,7 +65,6 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
             await servicer.loaded.engine.run()
 
         return StageParts(
-            name="thinker",
             services=SERVICES,
             statuses=STATUSES,
             add_services=lambda server: (
@@ -78,7 +77,7 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
             close=transport.close,
         )
 
-    return run_stage(config, parts)
+    return run_stage("thinker", config, parts)
 
 
 def load_thinker(

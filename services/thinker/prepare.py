@@ -116,6 +116,7 @@ def prepare(request: ContextRequest, tokenizer: Tokenizer, config: ModelConfig) 
     for position, segment in enumerate(request.segments):
         if isinstance(segment, ImageSegment):
             resized = resize(segment.image, config.vae_resize)
+            _check_tables(resized, request.output, config, param=f"segments[{position}].image")
             images[position] = PreparedImage(resized, len(images), digest(resized))
     return PreparedRequest(
         request=request,
@@ -142,6 +143,22 @@ def picture_tokens(size: tuple[int, int], kind: BlockKind, config: ModelConfig) 
         return (height // config.token_pixels) * (width // config.token_pixels) + 2
     width, height = resized_size(width, height, config.vit_resize)
     return (height // config.vit.patch_size) * (width // config.vit.patch_size) + 2
+
+
+def _check_tables(image: Image.Image, output: Output, config: ModelConfig, *, param: str) -> None:
+    """Refuse a resized picture that reaches beyond the checkpoint's position tables."""
+    patch = config.vit.patch_size
+    sides = [side // patch for side in resized_size(image.width, image.height, config.vit_resize)]
+    last_id = (sides[1] - 1) * config.vit_grid_side + sides[0] - 1
+    fits = max(sides) <= config.vit_grid_side and last_id < config.vit.num_positions
+    if output is Output.IMAGE:
+        fits &= max(image.size) // config.token_pixels <= config.max_latent_size
+    if not fits:
+        raise RequestError(
+            f"{param}: {image.width} x {image.height} pixels after resizing are more than this checkpoint has positions"
+            " for; its resize rules and its position tables do not fit together",
+            param=param,
+        )
 
 
 def _ids(request: ContextRequest, kind: BlockKind, segment: int | None, tokenizer: Tokenizer) -> list[int] | None:

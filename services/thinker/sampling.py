@@ -17,7 +17,9 @@ class TokenSampler:
         """logits [vocab] float32 -> a token id."""
         if self._settings.temperature <= 0.0:
             return int(logits.argmax())
-        probabilities = torch.softmax(logits.cpu() / self._settings.temperature, dim=-1)
+        # In double and from the maximum down, so that the smallest temperature still divides finite numbers.
+        wide = logits.cpu().double()
+        probabilities = torch.softmax((wide - wide.max()) / self._settings.temperature, dim=-1)
         if self._settings.top_p < 1.0:
             probabilities = _nucleus(probabilities, self._settings.top_p)
         return int(torch.multinomial(probabilities, 1, generator=self._generator))

@@ -65,6 +65,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "file URL": (url("file:///etc/passwd"), URL_PARAM),
     "path": (url("/etc/passwd"), URL_PARAM),
     "http URL": (url("http://127.0.0.1:1/x.png"), URL_PARAM),
+    "base64 beyond ASCII": (url("data:image/png;base64,é"), URL_PARAM),
     "broken base64": (url("data:image/png;base64,@@@"), URL_PARAM),
     "65 pictures": ({**SMALL, "messages": user(*[TINY] * 65, text("Red"))}, "messages"),
     "more pads than pictures": (asked(messages=user("<|image_pad|> what?")), "messages[0].content"),
@@ -116,8 +117,18 @@ def test_a_bad_request_is_refused_at_once_naming_its_field(server: Server, name:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"hello", b"[1, 2]", b"\xff\xfe", b"[" * 100_000, b'{"messages": [}', b"1" * 5000],
-    ids=["empty", "words", "a list", "no text", "deep", "cut", "a long number"],
+    [
+        b"",
+        b"hello",
+        b"[1, 2]",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"messages": [}',
+        b"1" * 5000,
+        b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
+        b'{"\\udfff": 1}',
+    ],
+    ids=["empty", "words", "a list", "no text", "deep", "cut", "a long number", "surrogate", "surrogate field"],
 )
 def test_what_is_no_json_object_is_refused(server: Server, body: bytes) -> None:
     response = server.http.post(CHAT, content=body)

@@ -4,18 +4,25 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-import xxhash
 import zmq
 
 from bagel.errors import ConfigError
-from bagel.kv_layout import PageRun
-from transport.base import FetchRequest, Region
+from tests.transport.fake_holder import (
+    CPU,
+    DIGESTS,
+    EPOCH,
+    PAGE_BYTES,
+    PAGES,
+    answer_with,
+    fake_holder,
+    page_request,
+)
+from transport.base import Region
 from transport.errors import (
     PeerLostError,
     TransferCancelledError,
@@ -25,13 +32,6 @@ from transport.errors import (
 )
 from transport.zeromq import ZeroMqTransport
 from transport.zeromq_wire import Answer, Ask, Status
-
-PAGE_BYTES, EPOCH, TOKEN = 4096, 3, b"t" * 16
-PAGES = [bytes([number]) * PAGE_BYTES for number in range(4)]
-DIGESTS = [xxhash.xxh3_64_intdigest(page) for page in PAGES]
-CPU = torch.device("cpu")
-NOT_SOON_S = 30.0
-Behaviour = Callable[["zmq.Socket[bytes]", bytes, Ask], None]
 
 
 @pytest.fixture
@@ -55,56 +55,12 @@ def holder() -> Iterator[tuple[ZeroMqTransport, str]]:
     transport.close()
 
 
-def _request(address: str, *, token: bytes = TOKEN, within_s: float = NOT_SOON_S) -> FetchRequest:
-    """Two pages, asked for one by one."""
-    return FetchRequest(
-        address=address,
-        epoch=EPOCH,
-        token=token,
-        runs=[PageRun(0, 1), PageRun(2, 1)],
-        digests=[DIGESTS[0], DIGESTS[2]],
-        page_bytes=PAGE_BYTES,
-        into=Region(torch.zeros(2 * PAGE_BYTES, dtype=torch.uint8)),
-        deadline_s=time.monotonic() + within_s,
-    )
-
-
-@contextmanager
-def _fake_holder(behave: Behaviour) -> Iterator[str]:
-    """A ROUTER in a thread that answers each ask as `behave` says, until the test is over or it closes the socket."""
-    context = zmq.Context()
-    socket, stop = context.socket(zmq.ROUTER), threading.Event()
-    port = socket.bind_to_random_port("tcp://127.0.0.1")
-
-    def run() -> None:
-        while not stop.is_set() and not socket.closed:
-            if socket.poll(20):
-                peer, frame = socket.recv_multipart()
-                behave(socket, peer, Ask.unpack(frame))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield f"tcp://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        thread.join()
-        context.destroy(linger=0)
-
-
-def _answer_with(*frames: bytes) -> Behaviour:
-    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        socket.send_multipart([peer, Answer(ask.sequence, Status.OK, ask.count).pack(), *frames])
-
-    return behave
-
-
 def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqTransport) -> None:
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        _answer_with(PAGES[ask.start])(socket, peer, ask)
+        answer_with(PAGES[ask.start])(socket, peer, ask)
 
-    with _fake_holder(behave) as address:
-        request = _request(address)
+    with fake_holder(behave) as address:
+        request = page_request(address)
         assert reader.fetch(request, threading.Event()).pages == 2
     assert bytes(request.into.tensor.numpy()) == PAGES[0] + PAGES[2]
 
@@ -114,11 +70,11 @@ def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqTransport) ->
     [(PAGES[0][:-1],), (b"",), (), (PAGES[1],), (b"\xff" * PAGE_BYTES,)],
     ids=["shorter", "empty", "no page", "another page", "damaged"],
 )
-def test_an_answer_with_other_bytes_than_announced_is_corrupt(
+def test_ananswer_with_other_bytes_than_announced_is_corrupt(
     reader: ZeroMqTransport, frames: tuple[bytes, ...]
 ) -> None:
-    with _fake_holder(_answer_with(*frames)) as address, pytest.raises(TransferCorruptError):
-        reader.fetch(_request(address), threading.Event())
+    with fake_holder(answer_with(*frames)) as address, pytest.raises(TransferCorruptError):
+        reader.fetch(page_request(address), threading.Event())
 
 
 @pytest.mark.parametrize(("sequence", "count"), [(7, 1), (0, 2), (1, 0)])
@@ -126,39 +82,39 @@ def test_an_answer_to_another_question_is_corrupt(reader: ZeroMqTransport, seque
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
         socket.send_multipart([peer, Answer(sequence, Status.OK, count).pack(), *[PAGES[0]] * count])
 
-    with _fake_holder(behave) as address, pytest.raises(TransferCorruptError, match="other pages"):
-        reader.fetch(_request(address), threading.Event())
+    with fake_holder(behave) as address, pytest.raises(TransferCorruptError, match="other pages"):
+        reader.fetch(page_request(address), threading.Event())
 
 
 def test_an_answer_that_is_none_is_refused(reader: ZeroMqTransport) -> None:
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
         socket.send_multipart([peer, b"HTTP/1.1 400 Bad Request"])
 
-    with _fake_holder(behave) as address, pytest.raises(TransferRefusedError, match="no page answer"):
-        reader.fetch(_request(address), threading.Event())
+    with fake_holder(behave) as address, pytest.raises(TransferRefusedError, match="no page answer"):
+        reader.fetch(page_request(address), threading.Event())
 
 
 def test_a_holder_that_never_answers_is_a_timeout(reader: ZeroMqTransport) -> None:
-    with _fake_holder(lambda socket, peer, ask: None) as address, pytest.raises(TransferTimeoutError):
-        reader.fetch(_request(address, within_s=0.3), threading.Event())
+    with fake_holder(lambda socket, peer, ask: None) as address, pytest.raises(TransferTimeoutError):
+        reader.fetch(page_request(address, within_s=0.3), threading.Event())
 
 
 def test_a_fetch_that_waits_stops_soon_after_it_is_cancelled(reader: ZeroMqTransport) -> None:
     cancelled = threading.Event()
-    with _fake_holder(lambda socket, peer, ask: cancelled.set()) as address:
+    with fake_holder(lambda socket, peer, ask: cancelled.set()) as address:
         started = time.monotonic()
         with pytest.raises(TransferCancelledError):
-            reader.fetch(_request(address), cancelled)
+            reader.fetch(page_request(address), cancelled)
     assert time.monotonic() - started < 3.0
 
 
 def test_a_holder_that_dies_while_asked_is_lost_long_before_the_deadline(reader: ZeroMqTransport) -> None:
     started = time.monotonic()
     with (
-        _fake_holder(lambda socket, peer, ask: socket.close(linger=0)) as address,
+        fake_holder(lambda socket, peer, ask: socket.close(linger=0)) as address,
         pytest.raises(PeerLostError, match=re.escape(address)),
     ):
-        reader.fetch(_request(address), threading.Event())
+        reader.fetch(page_request(address), threading.Event())
     assert time.monotonic() - started < 3.0
 
 
@@ -166,12 +122,12 @@ def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqTransport
     transport, address = _serving()
     transport.publish("h", [0, 2])
     token = transport.open_grant("h")
-    assert reader.fetch(_request(address, token=token), threading.Event()).pages == 2
+    assert reader.fetch(page_request(address, token=token), threading.Event()).pages == 2
     transport.close()
 
     started = time.monotonic()
     with pytest.raises(PeerLostError, match=re.escape(address)):
-        reader.fetch(_request(address, token=token), threading.Event())
+        reader.fetch(page_request(address, token=token), threading.Event())
     assert time.monotonic() - started < 3.0
 
 
@@ -196,7 +152,7 @@ def test_garbage_does_not_stop_a_holder(holder: tuple[ZeroMqTransport, str], rea
         raw.close(linger=0)
 
     assert digests == [DIGESTS[0], DIGESTS[2]]
-    assert reader.fetch(_request(address, token=token), threading.Event()).pages == 2
+    assert reader.fetch(page_request(address, token=token), threading.Event()).pages == 2
 
 
 def test_an_address_in_use_is_refused_by_name(holder: tuple[ZeroMqTransport, str], tmp_path: Path) -> None:

@@ -232,3 +232,8 @@ def test_the_default_size_is_no_larger_than_the_model_goes() -> None:
     small = ModelLimits(token_pixels=16, max_side_px=160, max_context_tokens=4096)
 
     assert make_task(parse_chat_request(_body(modalities=["image"])), small).size == (160, 160)
+
+
+def test_a_limit_that_another_overrules_is_reported() -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "think": True, "max_tokens": 10, "max_think_tokens": 50}
+    assert make_task(parse_chat_request(body), LIMITS).ignored == ("max_think_tokens",)

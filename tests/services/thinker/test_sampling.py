@@ -87,3 +87,7 @@ def test_a_drawn_token_is_never_behind_enough_more_likely_ones(
     more_likely = sum(weight for weight in weights if weight > weights[token]) / sum(weights)
 
     assert more_likely < top_p + 1e-4
+
+
+def test_the_smallest_temperature_is_greedy_in_effect() -> None:
+    assert TokenSampler(DecodeSettings(temperature=1e-40)).pick(torch.tensor([1.0, 2.0, 3.0])) == 2
