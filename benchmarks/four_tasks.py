@@ -1,4 +1,4 @@
-"""`python -m benchmarks.four_tasks MODEL`: the four tasks through three processes, with times.
+"""`python -m benchmarks.four_tasks MODEL`: the four tasks against `bagel serve`, with times.
 
 Also sends an edit and a text2img in both orders and compares the pictures byte by byte, and reads every stage's peak
 memory. Needs nothing but an installed server; with `--load-format dummy` no weights.
@@ -7,42 +7,40 @@ memory. Needs nothing but an installed server; with `--load-format dummy` no wei
 import argparse
 import base64
 import io
+import json
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
-import grpc
 from PIL import Image, ImageDraw
 
-from bagel.rpc import CHANNEL_OPTIONS
-from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
 from examples.openai_chat_client import post, read_answer
 
 START_TIMEOUT_S = 300.0
+STOP_TIMEOUT_S = 60.0
+LOOK_AGAIN_S = 2.5
 
 
 def main() -> int:
     """Exit status 0 when every task was answered and order changed no picture."""
     options = _arguments()
-    with tempfile.TemporaryDirectory(prefix="bagel-bench-") as folder:
-        sockets = {name: f"unix:{folder}/{name}.sock" for name in ("thinker", "dit")}
-        processes = _start(options, folder, sockets)
+    url = f"http://127.0.0.1:{options.port}"
+    command = [sys.executable, "-m", "services.cli.main", "serve", options.model, "--port", str(options.port)]
+    command += ["--load-format", options.load_format, "--device", options.device, "--dtype", options.dtype]
+    with Path(options.log).open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            ready_s = _wait_ready(sockets, processes)
-            print(f"ready after {ready_s:.1f} s", flush=True)
-            url = f"http://127.0.0.1:{options.port}"
+            print(f"ready after {_wait_ready(url, server):.1f} s", flush=True)
             _run_tasks(url, options)
             same = _check_order(url, options)
-            _print_memory(sockets)
+            _print_stages(url)
         finally:
-            for process in reversed(processes):
-                process.send_signal(signal.SIGTERM)
-            for process in processes:
-                process.wait(60)
+            server.send_signal(signal.SIGTERM)
+            server.wait(STOP_TIMEOUT_S)
     return 0 if same else 1
 
 
@@ -92,47 +90,34 @@ def _print_row(name: str, seconds: float, answer: dict[str, Any]) -> None:
     print(f"{name:<16} {seconds:7.3f} s   {', '.join(parts)}", flush=True)
 
 
-def _print_memory(sockets: dict[str, str]) -> None:
-    for name, stub in (("thinker", thinker_pb2_grpc.ThinkerStub), ("dit", dit_pb2_grpc.DitStub)):
-        with grpc.insecure_channel(sockets[name], options=CHANNEL_OPTIONS) as channel:
-            status = stub(channel).GetStatus(settings_pb2.GetStatusRequest(), timeout=5)
+def _print_stages(url: str) -> None:
+    """Memory and pages, once the gateway has looked at every stage again."""
+    time.sleep(LOOK_AGAIN_S)
+    for stage in _readiness(url)["stages"]:
         print(
-            f"{name}: {status.model.device}, {status.model.dtype}, peak {status.peak_memory_bytes / 2**30:.1f} GiB,"
-            f" {status.free_pages} of {status.total_pages} pages free"
+            f"{stage['stage']}: {stage['device']}, {stage['dtype']}, peak {stage['peak_memory_bytes'] / 2**30:.1f} GiB,"
+            f" {stage['free_pages']} of {stage['total_pages']} pages free"
         )
 
 
-def _start(options: argparse.Namespace, folder: str, sockets: dict[str, str]) -> list["subprocess.Popen[bytes]"]:
-    shared = ("--model", options.model, "--load-format", options.load_format, "--device", options.device,
-              "--dtype", options.dtype, "--plain-progress", "--die-with-parent", "--log-format", "text")  # fmt: skip
-    commands = (
-        ("services.thinker", *shared, "--bind", sockets["thinker"], "--kv-bind", f"ipc://{folder}/kv.sock"),
-        ("services.dit", *shared, "--bind", sockets["dit"]),
-        ("services.gateway", "--port", str(options.port), "--thinker", sockets["thinker"], "--dit", sockets["dit"]),
-    )
-    log = Path(options.log).open("w")  # noqa: SIM115 - the children write to it
-    return [subprocess.Popen([sys.executable, "-m", *command], stdout=log, stderr=log) for command in commands]
-
-
-def _wait_ready(sockets: dict[str, str], processes: list["subprocess.Popen[bytes]"]) -> float:
+def _wait_ready(url: str, server: "subprocess.Popen[bytes]") -> float:
     started = time.monotonic()
-    for name, stub in (("thinker", thinker_pb2_grpc.ThinkerStub), ("dit", dit_pb2_grpc.DitStub)):
-        with grpc.insecure_channel(sockets[name], options=CHANNEL_OPTIONS) as channel:
-            while time.monotonic() - started < START_TIMEOUT_S:
-                if any(process.poll() is not None for process in processes):
-                    raise SystemExit("a process ended; see its log")
-                try:
-                    status = stub(channel).GetStatus(settings_pb2.GetStatusRequest(), timeout=5)
-                except grpc.RpcError:
-                    time.sleep(0.2)
-                    continue
-                if status.state == settings_pb2.STAGE_STATE_READY:
-                    break
-                time.sleep(0.2)
-            else:
-                raise SystemExit(f"{name} was not ready within {START_TIMEOUT_S} s")
-    time.sleep(2.5)  # the gateway looks every two seconds
-    return time.monotonic() - started
+    while time.monotonic() - started < START_TIMEOUT_S:
+        if server.poll() is not None:
+            raise SystemExit(f"the server ended with status {server.returncode}; see its log")
+        if _readiness(url)["ready"]:
+            return time.monotonic() - started
+        time.sleep(0.2)
+    raise SystemExit(f"the server was not ready within {START_TIMEOUT_S:.0f} s; see its log")
+
+
+def _readiness(url: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as response:
+            body: dict[str, Any] = json.load(response)
+            return body
+    except OSError:
+        return {"ready": False}
 
 
 def _body(prompt: str, picture: str | None, settings: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--port", type=int, default=8191)
-    parser.add_argument("--log", default="four_tasks.log", help="where the processes' logs go")
+    parser.add_argument("--log", default="four_tasks.log", help="where the server's log goes")
     return parser.parse_args()
 
 

@@ -4,7 +4,13 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
+
+# cuDNN is the fastest on a Hopper GPU, but builds a plan for every new length, which takes longer than many a call:
+# decoding meets a new length with every token.
+CUDNN_MIN_QUERIES = 256
+_WITHOUT_CUDNN = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class Attention(Protocol):
@@ -21,6 +27,13 @@ class Attention(Protocol):
 
 def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
     """The `Attention` interface on torch's scaled_dot_product_attention."""
+    if q.is_cuda and q.shape[0] < CUDNN_MIN_QUERIES:
+        with sdpa_kernel(_WITHOUT_CUDNN):
+            return _sdpa(q, k, v, causal=causal)
+    return _sdpa(q, k, v, causal=causal)
+
+
+def _sdpa(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
     queries, rows = q.shape[0], k.shape[0]
     mask = None
     if causal and 1 < queries < rows:

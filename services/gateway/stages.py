@@ -44,12 +44,29 @@ class Stage:
         """Whether it takes requests."""
         return self.status is not None and self.status.state == settings_pb2.STAGE_STATE_READY
 
-    def describe(self) -> dict[str, str]:
-        """For `/readyz`."""
-        if self.status is None:
-            return {"stage": self.kind, "address": self.address, "state": "unreachable", "detail": self.problem}
-        state = _STATE_NAMES.get(self.status.state, "unknown")
-        return {"stage": self.kind, "address": self.address, "state": state, "detail": self.status.detail}
+    @property
+    def detail(self) -> str:
+        """What it is doing, for people."""
+        return self.problem if self.status is None else self.status.detail
+
+    def describe(self) -> dict[str, str | int]:
+        """For `/readyz`; as old as the last look at the stage."""
+        known: dict[str, str | int] = {"stage": self.kind, "address": self.address, "detail": self.detail}
+        status = self.status
+        if status is None:
+            return known | {"state": "unreachable"}
+        known["state"] = _STATE_NAMES.get(status.state, "unknown")
+        if not self.ready:
+            return known
+        return known | {
+            "device": status.model.device,
+            "dtype": status.model.dtype,
+            "peak_memory_bytes": status.peak_memory_bytes,
+            "total_pages": status.total_pages,
+            "free_pages": status.free_pages,
+            "running": status.running,
+            "queued": status.queued,
+        }
 
 
 @dataclass(slots=True)
@@ -94,14 +111,12 @@ class Stages:
         reasons = []
         for stages, name in ((self.thinkers, "thinker"), (self.dits, "dit")):
             if not any(stage.ready for stage in stages):
-                reasons += [f"{name} at {s.address}: {s.describe()['detail']}" for s in stages] or [
-                    f"no {name} is known"
-                ]
+                reasons += [f"{name} at {s.address}: {s.detail}" for s in stages] or [f"no {name} is known"]
         if not reasons and not any(_same_model(t, d) for t in self.thinkers for d in self.dits if t.ready and d.ready):
             reasons.append("thinker and dit serve different models: start both with the same one")
         return reasons
 
-    def describe(self) -> list[dict[str, str]]:
+    def describe(self) -> list[dict[str, str | int]]:
         """Every stage."""
         return [stage.describe() for stage in (*self.thinkers, *self.dits)]
 
@@ -124,7 +139,7 @@ async def _watch(stage: Stage) -> None:
         except grpc.aio.AioRpcError as error:
             stage.status, stage.problem = None, _unreachable(error)
         if stage.ready != was_ready:
-            get_logger().info("stage_changed", **stage.describe())
+            get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
         await asyncio.sleep(WATCH_READY_S if stage.ready else WATCH_WAITING_S)
 
 
@@ -137,7 +152,7 @@ def _unreachable(error: grpc.aio.AioRpcError) -> str:
 def _pick(stages: Sequence[Stage], name: str) -> Stage:
     ready = [stage for stage in stages if stage.ready]
     if not ready:
-        details = "; ".join(f"{s.address}: {s.describe()['detail']}" for s in stages) or "none is configured"
+        details = "; ".join(f"{s.address}: {s.detail}" for s in stages) or "none is configured"
         raise NotReadyError(f"no {name} is ready ({details})")
     return min(ready, key=lambda stage: stage.in_flight)
 
