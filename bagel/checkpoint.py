@@ -11,7 +11,6 @@ from pathlib import Path
 from bagel.config import ModelConfig
 from bagel.errors import ConfigError
 
-DEFAULT_MODEL = "first-light"
 OFFICIAL_ID = "ByteDance-Seed/BAGEL-7B-MoT"
 LOAD_FORMATS = ("auto", "safetensors", "dummy")
 WEIGHT_FILES = ("ema.safetensors", "ae.safetensors")

@@ -269,9 +269,5 @@ def _check(config: ModelConfig, folder: Path) -> None:
         wrong.append(f"downsample {vae.downsample} does not match {len(vae.channel_multipliers)} VAE levels")
     if any(vae.channels * m % 32 for m in vae.channel_multipliers):
         wrong.append("every VAE width must be a multiple of its 32 norm groups")
-    if config.vae_resize.stride % config.token_pixels:
-        wrong.append(f"vae_transform.image_stride must be a multiple of {config.token_pixels} px, one latent token")
-    if config.vit_resize.stride % vit.patch_size:
-        wrong.append("vit_transform.image_stride must be a multiple of the ViT's patch_size")
     if wrong:
         raise ConfigError(f"{folder}: the configuration contradicts itself: " + "; ".join(wrong))

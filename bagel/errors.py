@@ -29,9 +29,5 @@ class DeadlineError(BagelError):
     """The request's deadline passed before its answer was ready; everything it held is free again."""
 
 
-class RequestCancelledError(BagelError):
-    """The caller went away or cancelled; everything the request held is free again."""
-
-
 class IncompleteContextError(BagelError):
     """A branch of a picture's context is missing or does not fit: an error, never a worse picture."""

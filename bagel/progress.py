@@ -49,6 +49,11 @@ class LoadProgress:
             get_logger().info("loading", what=self._label, progress=self.text)
 
     @property
+    def loaded_bytes(self) -> tuple[int, int]:
+        """Done, and in all; 0 before it began."""
+        return self._done, self._total
+
+    @property
     def text(self) -> str:
         """For people: bytes, share and seconds left."""
         if not self._total:

@@ -17,7 +17,6 @@ from bagel.errors import (
     IncompleteContextError,
     NotReadyError,
     OverloadedError,
-    RequestCancelledError,
     RequestError,
 )
 from bagel.logs import bind_request, get_logger
@@ -35,6 +34,10 @@ SERVER_OPTIONS = (
     *_SHARED_OPTIONS,
     # Two servers on one port would share its connections in silence.
     ("grpc.so_reuseport", 0),
+    # A caller that vanished without a word gives up its leases within seconds.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
@@ -55,7 +58,6 @@ STATUS_OF: dict[type[BagelError], StatusCode] = {
     OverloadedError: StatusCode.RESOURCE_EXHAUSTED,
     NotReadyError: StatusCode.UNAVAILABLE,
     DeadlineError: StatusCode.DEADLINE_EXCEEDED,
-    RequestCancelledError: StatusCode.CANCELLED,
     IncompleteContextError: StatusCode.FAILED_PRECONDITION,
 }
 

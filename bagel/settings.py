@@ -107,7 +107,7 @@ class ModelLimits:
     @property
     def min_side_px(self) -> int:
         """Smallest side of an output picture, in pixels."""
-        return 4 * self.token_pixels
+        return self.token_pixels
 
 
 def check_output_size(limits: ModelLimits, *, height: int, width: int) -> None:

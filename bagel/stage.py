@@ -8,22 +8,22 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from bagel import __version__
-from bagel.checkpoint import DEFAULT_MODEL, LOAD_FORMATS
+from bagel import __version__, defaults
+from bagel.checkpoint import LOAD_FORMATS
+from bagel.defaults import LOG_FORMATS, LOG_LEVELS
 from bagel.errors import BagelError, ConfigError, NotReadyError
 from bagel.logs import configure_logs, get_logger
-from bagel.process import die_with_parent
+from bagel.progress import LoadProgress
 from bagel.rpc import SERVER_OPTIONS, ErrorInterceptor
 from bagel.stage_exit import EXIT_CONFIG
 from bagel.v1 import settings_pb2
@@ -35,7 +35,7 @@ STOP_GRACE_S = 2.0
 class StageConfig:
     """Flags that every stage has."""
 
-    model: str = DEFAULT_MODEL
+    model: str = defaults.MODEL
     model_name: str | None = None
     load_format: str = "auto"
     revision: str | None = None
@@ -47,15 +47,21 @@ class StageConfig:
     transport: str = "zeromq"
     kv_bind: str = "tcp://127.0.0.1:0"
     kv_advertise_host: str | None = None
-    kv_page_tokens: int = 16
-    kv_pool_tokens: int = 32768
-    max_queue: int = 64
-    drain_s: float = 30.0
+    kv_page_tokens: int = defaults.KV_PAGE_TOKENS
+    kv_pool_tokens: int = defaults.KV_POOL_TOKENS
+    max_queue: int = defaults.MAX_QUEUE
+    drain_s: float = defaults.DRAIN_S
     threads: int = 0
     log_format: str = "auto"
     log_level: str = "info"
     plain_progress: bool = False
-    die_with_parent: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("kv_page_tokens", 1), ("kv_pool_tokens", 1), ("max_queue", 1), ("threads", 0)):
+            _require(getattr(self, name) >= least, name, f"at least {least}")
+        _require(self.drain_s >= 0, "drain_s", "0 or more")
+        _require(self.log_level in LOG_LEVELS, "log_level", " or ".join(LOG_LEVELS))
+        _require(self.log_format in LOG_FORMATS, "log_format", " or ".join(LOG_FORMATS))
 
 
 _HELP = {
@@ -79,7 +85,6 @@ _HELP = {
     "log_format": "auto, text or json",
     "log_level": "debug, info, warning or error",
     "plain_progress": "log lines instead of a progress bar",
-    "die_with_parent": "stop when the parent process does",
 }
 
 
@@ -95,8 +100,17 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def stage_config(options: argparse.Namespace) -> StageConfig:
-    """The parsed flags."""
+    """Parsed flags as a config. Raises ConfigError."""
     return StageConfig(**{field.name: getattr(options, field.name) for field in fields(StageConfig)})
+
+
+def parse_stage_config(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> StageConfig:
+    """The parsed flags; a wrong one ends the process with one sentence."""
+    options = parser.parse_args(argv)
+    try:
+        return stage_config(options)
+    except ConfigError as error:
+        parser.exit(EXIT_CONFIG, f"{parser.prog}: {error}\n")
 
 
 class StageMonitor:
@@ -106,6 +120,7 @@ class StageMonitor:
         self.epoch = time.time_ns() & (2**53 - 1)
         self.state = settings_pb2.STAGE_STATE_LOADING
         self.address = ""
+        self.loading: LoadProgress | None = None
         self._detail: Callable[[], str] = lambda: "starting"
 
     def explain(self, detail: Callable[[], str]) -> None:
@@ -114,7 +129,10 @@ class StageMonitor:
 
     def status(self) -> settings_pb2.StageStatus:
         """The part of a status that every stage has."""
-        return settings_pb2.StageStatus(state=self.state, detail=self._detail(), epoch=self.epoch)
+        loaded, total = self.loading.loaded_bytes if self.loading is not None else (0, 0)
+        return settings_pb2.StageStatus(
+            state=self.state, detail=self._detail(), epoch=self.epoch, loaded_bytes=loaded, total_bytes=total
+        )
 
     def require_ready(self) -> None:
         """Raise NotReadyError unless new requests are taken."""
@@ -137,8 +155,6 @@ class StageParts:
 
 def run_stage(name: str, config: StageConfig, parts: Callable[[StageMonitor, ThreadPoolExecutor], StageParts]) -> int:
     """Run a stage's process until SIGTERM or SIGINT; its exit status."""
-    if config.die_with_parent:
-        die_with_parent()
     configure_logs(service=name, fmt=config.log_format, level=config.log_level)
     monitor = StageMonitor()
     try:
@@ -159,21 +175,21 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    health = HealthServicer()
+    servicer = health.aio.HealthServicer()
     server = grpc.aio.server(interceptors=[ErrorInterceptor(stage.statuses)], options=SERVER_OPTIONS)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     stage.add_services(server)
     monitor.address = config.advertise_address or _bind(server, config.bind)
     if config.advertise_address:
         _bind(server, config.bind)
-    await _set_health(health, stage, serving=False)
-    admin = _admin_server(config, stage, health)
+    await _set_health(servicer, stage, serving=False)
+    admin = _admin_server(config, stage, servicer)
     for each in (server, admin):
         if each is not None:
             await each.start()
     get_logger().info("listening", address=monitor.address, epoch=monitor.epoch, version=__version__)
     try:
-        await _load_and_run(config, monitor, stage, device_thread, health, stop)
+        await _load_and_run(config, monitor, stage, device_thread, servicer, stop)
     finally:
         for each in (server, admin):
             if each is not None:
@@ -185,7 +201,7 @@ async def _load_and_run(
     monitor: StageMonitor,
     stage: StageParts,
     device_thread: ThreadPoolExecutor,
-    health: HealthServicer,
+    servicer: health.aio.HealthServicer,
     stop: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -200,7 +216,7 @@ async def _load_and_run(
     loading.result()
     monitor.state = settings_pb2.STAGE_STATE_READY
     monitor.explain(lambda: "ready")
-    await _set_health(health, stage, serving=True)
+    await _set_health(servicer, stage, serving=True)
     get_logger().info("ready", load_s=round(time.monotonic() - started, 2))
     running = asyncio.create_task(stage.run())
     either = {running, stopped}
@@ -209,7 +225,7 @@ async def _load_and_run(
         running.result()
     monitor.state = settings_pb2.STAGE_STATE_DRAINING
     monitor.explain(lambda: f"draining {stage.busy()} requests")
-    await _set_health(health, stage, serving=False)
+    await _set_health(servicer, stage, serving=False)
     get_logger().info("draining", requests=stage.busy())
     deadline = time.monotonic() + config.drain_s
     while stage.busy() and time.monotonic() < deadline:
@@ -230,19 +246,26 @@ def _bind(server: grpc.aio.Server, address: str) -> str:
     return f"{address.rsplit(':', 1)[0]}:{port}"
 
 
-def _admin_server(config: StageConfig, stage: StageParts, health: HealthServicer) -> grpc.aio.Server | None:
+def _admin_server(
+    config: StageConfig, stage: StageParts, servicer: health.aio.HealthServicer
+) -> grpc.aio.Server | None:
     """Reflection, on a port of its own, only where asked for."""
     if config.admin_bind is None:
         return None
     admin = grpc.aio.server(options=SERVER_OPTIONS)
-    health_pb2_grpc.add_HealthServicer_to_server(health, admin)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, admin)
     names = (*stage.services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, admin)
     get_logger().info("admin_listening", address=_bind(admin, config.admin_bind))
     return admin
 
 
-async def _set_health(health: HealthServicer, stage: StageParts, *, serving: bool) -> None:
+async def _set_health(servicer: health.aio.HealthServicer, stage: StageParts, *, serving: bool) -> None:
     response = health_pb2.HealthCheckResponse
     for service in ("", *stage.services):
-        await health.set(service, response.SERVING if serving else response.NOT_SERVING)
+        await servicer.set(service, response.SERVING if serving else response.NOT_SERVING)
+
+
+def _require(held: bool, name: str, wanted: str) -> None:
+    if not held:
+        raise ConfigError(f"--{name.replace('_', '-')} must be {wanted}")

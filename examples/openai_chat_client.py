@@ -14,7 +14,7 @@ from typing import Any
 
 TIMEOUT_S = 300
 OUTPUT_OF = {"text2img": "image", "img2img": "image", "img2text": "text", "text2text": "text"}
-MAX_DOWNLOAD_BYTES = 48 * 1024 * 1024
+MAX_PICTURE_BYTES = 48 * 1024 * 1024
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
         return 2
     started = time.monotonic()
     try:
-        answer = post(f"{options.server}/v1/chat/completions", request_body(options))
+        answer = post(f"{options.server.rstrip('/')}/v1/chat/completions", request_body(options))
     except (OSError, ValueError, RuntimeError) as error:
         print(f"{options.server}: {error}", file=sys.stderr)
         return 1
@@ -76,10 +76,14 @@ def data_uri(source: str) -> str:
         return source
     if source.startswith(("http://", "https://")):
         with urllib.request.urlopen(source, timeout=TIMEOUT_S) as response:
-            data, mime = response.read(MAX_DOWNLOAD_BYTES), response.headers.get_content_type()
+            data, mime = response.read(MAX_PICTURE_BYTES + 1), response.headers.get_content_type()
     else:
         data, mime = Path(source).read_bytes(), mimetypes.guess_type(source)[0]
-    return f"data:{mime or 'image/jpeg'};base64,{base64.b64encode(data).decode()}"
+    if len(data) > MAX_PICTURE_BYTES:
+        raise ValueError(f"{source} is over {MAX_PICTURE_BYTES} bytes; send a smaller picture")
+    # The server looks at the picture itself; the type only has to say that it is one.
+    mime = mime if mime and mime.startswith("image/") else "image/jpeg"
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
 def post(url: str, body: dict[str, Any]) -> dict[str, Any]:

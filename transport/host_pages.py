@@ -10,6 +10,7 @@ import torch
 import xxhash
 
 from transport.base import Region
+from transport.errors import TransferRefusedError
 
 
 class HostPages:
@@ -34,11 +35,14 @@ class HostPages:
         return [xxhash.xxh3_64_intdigest(self.view(handle_id, page)) for page in pages]
 
     def view(self, handle_id: str, page: int) -> memoryview:
-        """Bytes of a published page."""
+        """Bytes of a published page. Raises TransferRefusedError when it is not published any more."""
         if self._direct is not None:
             return self._slice(self._direct, page)
         with self._lock:
-            return self._copies[handle_id][page]
+            view = self._copies.get(handle_id, {}).get(page)
+        if view is None:
+            raise TransferRefusedError(f"page {page} was released while it was being read")
+        return view
 
     def drop(self, handle_id: str) -> None:
         """Forget a handle's copies."""

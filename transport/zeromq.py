@@ -28,8 +28,11 @@ from transport.zeromq_wire import Answer, Ask, Status
 CAPABILITIES = Capabilities(name="zeromq", secure=True, across_processes=True, across_hosts=True)
 ASK_BYTES = 1 << 20  # pages of one ask, together, unless one page is larger
 WINDOW = 8  # asks in flight
+LOST_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 POLL_MS = 50  # how soon a cancelled fetch stops
 MAX_ASK_FRAMES = 1024
+HEARTBEAT_MS = 1000
+SILENCE_MS = 4000  # a peer that is silent so long is lost
 MAX_REASON_BYTES = 1024
 
 
@@ -182,7 +185,7 @@ class _Fetch:
     def run(self) -> None:
         """Pull every piece. Raises TransportError."""
         socket = _socket(self._context, zmq.DEALER)
-        monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
+        monitor = socket.get_monitor_socket(LOST_EVENTS)
         try:
             socket.connect(self._request.address)
             for index in range(min(WINDOW, len(self._pieces))):
@@ -244,6 +247,9 @@ def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, *, ipv6: bool 
     # A socket bound to IPv4 with this on would advertise an IPv6 form of its address.
     socket.setsockopt(zmq.IPV6, int(ipv6))
     # The window bounds what is in flight; a full queue of a ROUTER would drop answers in silence.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, SILENCE_MS)
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)
     return socket

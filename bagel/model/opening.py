@@ -51,6 +51,7 @@ def load_stage(
     """Fill a stage's module, showing how far it is. Raises ConfigError."""
     config, source = opened.config, opened.source
     with LoadProgress(f"weights of {opened.name}", bar=False if flags.plain_progress else None) as progress:
+        monitor.loading = progress
         monitor.explain(lambda: f"loading {progress.text}")
         return build_stage(
             make,

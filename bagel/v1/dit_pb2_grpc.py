@@ -63,6 +63,7 @@ class DitServicer(object):
         """Fetches the context and draws `n` pictures from it. Events: DitQueued, Fetched, for each picture any number of
         StepDone and Preview and one Picture, then DitDone.
 
+        The context should be sealed: a handle that is not within 5 s of its turn is FAILED_PRECONDITION.
         A cancelled call, or one past its deadline, stops at the next step and frees everything.
         Status: INVALID_ARGUMENT; FAILED_PRECONDITION the context lacks a branch, or is another model's; ABORTED the
         holder or its lease is gone; DATA_LOSS pages arrived damaged; RESOURCE_EXHAUSTED queue full or context too large;

@@ -123,7 +123,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StageStatus(_message.Message):
-    __slots__ = ("state", "detail", "model", "epoch", "total_pages", "free_pages", "running", "queued", "leases", "grants", "peak_memory_bytes")
+    __slots__ = ("state", "detail", "model", "epoch", "total_pages", "free_pages", "running", "queued", "leases", "grants", "peak_memory_bytes", "loaded_bytes", "total_bytes")
     STATE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +135,8 @@ class StageStatus(_message.Message):
     LEASES_FIELD_NUMBER: _ClassVar[int]
     GRANTS_FIELD_NUMBER: _ClassVar[int]
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOADED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     state: StageState
     detail: str
     model: ModelInfo
@@ -146,4 +148,6 @@ class StageStatus(_message.Message):
     leases: int
     grants: int
     peak_memory_bytes: int
-    def __init__(self, state: _Optional[_Union[StageState, str]] = ..., detail: _Optional[str] = ..., model: _Optional[_Union[ModelInfo, _Mapping]] = ..., epoch: _Optional[int] = ..., total_pages: _Optional[int] = ..., free_pages: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., leases: _Optional[int] = ..., grants: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+    loaded_bytes: int
+    total_bytes: int
+    def __init__(self, state: _Optional[_Union[StageState, str]] = ..., detail: _Optional[str] = ..., model: _Optional[_Union[ModelInfo, _Mapping]] = ..., epoch: _Optional[int] = ..., total_pages: _Optional[int] = ..., free_pages: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., leases: _Optional[int] = ..., grants: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., loaded_bytes: _Optional[int] = ..., total_bytes: _Optional[int] = ...) -> None: ...

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from bagel import defaults
+
 app = typer.Typer(
     name="bagel", help="Serve BAGEL: one model that understands and makes pictures.", no_args_is_help=True,
     add_completion=False, pretty_exceptions_enable=False,
@@ -20,21 +22,25 @@ def _bagel() -> None:
 def serve(
     model: Annotated[
         str, typer.Argument(help="Local folder, Hugging Face id, or a bundled configuration.")
-    ] = "first-light",
-    port: Annotated[int, typer.Option(help="HTTP port of the gateway.")] = 8091,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")] = "127.0.0.1",
+    ] = defaults.MODEL,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="HTTP port of the gateway.")] = defaults.HTTP_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")] = defaults.HTTP_HOST,
     load_format: Annotated[str, typer.Option(help="auto, safetensors, or dummy for seeded random weights.")] = "auto",
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of the hub.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads a stage; 0 leaves it to torch.")] = 0,
-    kv_page_tokens: Annotated[int, typer.Option(help="Tokens a KV page.")] = 16,
-    kv_pool_tokens: Annotated[int, typer.Option(help="Tokens of KV memory a stage.")] = 32768,
-    max_queue: Annotated[int, typer.Option(help="Requests that may wait at a stage.")] = 64,
-    request_timeout_s: Annotated[float, typer.Option(help="Longest time of a request, in seconds.")] = 570.0,
-    drain_s: Annotated[float, typer.Option(help="Seconds that running requests get when the server stops.")] = 30.0,
-    log_format: Annotated[str, typer.Option(help="auto, text or json.")] = "auto",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads a stage; 0 leaves it to torch.")] = 0,
+    kv_page_tokens: Annotated[int, typer.Option(min=1, help="Tokens a KV page.")] = defaults.KV_PAGE_TOKENS,
+    kv_pool_tokens: Annotated[int, typer.Option(min=1, help="Tokens of KV memory.")] = defaults.KV_POOL_TOKENS,
+    max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = defaults.MAX_QUEUE,
+    request_timeout_s: Annotated[
+        float, typer.Option(min=0.001, help="Longest time of a request, in seconds.")
+    ] = defaults.REQUEST_TIMEOUT_S,
+    drain_s: Annotated[
+        float, typer.Option(min=0, help="Seconds that running requests get when the server stops.")
+    ] = defaults.DRAIN_S,
+    log_format: Annotated[defaults.LogFormat, typer.Option(help="Form of the logs.")] = defaults.LogFormat.AUTO,
+    log_level: Annotated[defaults.LogLevel, typer.Option(help="Least level logged.")] = defaults.LogLevel.INFO,
 ) -> None:
     """Start gateway, Thinker and DiT on this machine, and keep them running until Ctrl-C."""
     from services.launch.plan import ServeOptions
@@ -43,7 +49,7 @@ def serve(
     options = ServeOptions(
         model=model, host=host, port=port, load_format=load_format, revision=revision, device=device, dtype=dtype,
         threads=threads, kv_page_tokens=kv_page_tokens, kv_pool_tokens=kv_pool_tokens, max_queue=max_queue,
-        request_timeout_s=request_timeout_s, drain_s=drain_s, log_format=log_format, log_level=log_level,
+        request_timeout_s=request_timeout_s, drain_s=drain_s, log_format=log_format.value, log_level=log_level.value,
     )  # fmt: skip
     sys.exit(run(options))
 

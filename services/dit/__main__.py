@@ -12,7 +12,7 @@ from bagel.model.device import device_name
 from bagel.model.noise import NoiseSource, SeededNoise
 from bagel.model.opening import load_stage, open_model
 from bagel.model.stages import DitModel
-from bagel.stage import StageConfig, StageMonitor, StageParts, add_stage_flags, run_stage, stage_config
+from bagel.stage import StageConfig, StageMonitor, StageParts, add_stage_flags, parse_stage_config, run_stage
 from bagel.tokens import read_special_tokens
 from bagel.v1 import dit_pb2_grpc
 from services.dit.denoiser import Denoiser
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse flags and run."""
     parser = argparse.ArgumentParser(prog="bagel-dit", description="A DiT of a BAGEL deployment.")
     add_stage_flags(parser)
-    return run_dit(stage_config(parser.parse_args(argv)), SeededNoise())
+    return run_dit(parse_stage_config(parser, argv), SeededNoise())
 
 
 def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_no_request) -> int:

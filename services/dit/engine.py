@@ -21,6 +21,7 @@ from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource
 from bagel.settings import SamplerSettings
 from bagel.v1 import kv_pb2
+from bagel.waiting import finish, settle, sleep_until
 from services.dit.denoiser import Canvas, Denoiser, observe_nothing
 from services.dit.fetcher import FetchedContext, Fetcher
 from services.dit.scheduler import Job, Phase, Scheduler, Work
@@ -128,7 +129,7 @@ class DitEngine:
         self._noise, self._device_thread, self._observe = noise, device_thread, observe
         self._tickets: dict[str, Ticket] = {}
         self._wake = asyncio.Event()
-        self._fetching: tuple[str, asyncio.Task[FetchedContext]] | None = None
+        self._fetching: tuple[Ticket, asyncio.Task[FetchedContext]] | None = None
 
     @property
     def busy(self) -> int:
@@ -146,10 +147,11 @@ class DitEngine:
     def close(self, ticket: Ticket) -> None:
         """End a request wherever it is. A running piece of work ends first, a fetch is cut off."""
         request_id = ticket.request.request_id
-        self.scheduler.remove(request_id)
-        self._tickets.pop(request_id, None)
-        if self._fetching is not None and self._fetching[0] == request_id:
-            self._fetching[1].cancel()
+        if self._tickets.get(request_id) is ticket:
+            self.scheduler.remove(request_id)
+            del self._tickets[request_id]
+            if self._fetching is not None and self._fetching[0] is ticket:
+                self._fetching[1].cancel()
         self._wake.set()
 
     async def run(self) -> None:
@@ -162,17 +164,18 @@ class DitEngine:
             for work in decision.work:
                 await self._execute(work, self._tickets[work.request_id])
             if not decision.work:
-                await self._sleep()
+                await sleep_until(self._wake, self.scheduler.next_deadline_s())
 
     async def _execute(self, work: Work, ticket: Ticket) -> None:
         task = asyncio.create_task(self._piece(work, ticket))
         try:
-            await asyncio.wait({task})
+            error = await settle(task)
         except asyncio.CancelledError:
             task.cancel()
-            await asyncio.wait({task})
+            await settle(task)
             raise
-        error = None if task.cancelled() else task.exception()
+        if self._tickets.get(work.request_id) is not ticket:
+            return  # closed meanwhile; its id may name another request by now
         if error is not None:
             self.scheduler.remove(work.request_id)
             ticket.events.put_nowait(_explained(error))
@@ -192,7 +195,7 @@ class DitEngine:
     async def _fetch(self, ticket: Ticket) -> None:
         request = ticket.request
         task = asyncio.create_task(self.fetcher.fetch(request.handle, deadline_s=request.deadline_s))
-        self._fetching = request.request_id, task
+        self._fetching = ticket, task
         try:
             fetched = await task
             ticket.canvas = await self._on_device(self._load, fetched, self._observer(request.request_id))
@@ -247,22 +250,7 @@ class DitEngine:
 
     async def _on_device(self, function: Callable[..., T], *arguments: object) -> T:
         """Run on the device thread; when cancelled, wait until the device is done with it."""
-        future = asyncio.get_running_loop().run_in_executor(self._device_thread, function, *arguments)
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError:
-            await asyncio.wait({future})
-            raise
-        return future.result()
-
-    async def _sleep(self) -> None:
-        deadline = self.scheduler.next_deadline_s()
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        waiting = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait({waiting}, timeout=timeout)
-        finally:
-            waiting.cancel()
+        return await finish(asyncio.get_running_loop().run_in_executor(self._device_thread, function, *arguments))
 
 
 def _synchronize(state: Tensor) -> None:

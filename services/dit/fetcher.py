@@ -6,7 +6,7 @@ Knows the KvSource contract and the transport; nothing of denoising.
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 
 import grpc
@@ -17,9 +17,12 @@ from bagel.errors import DeadlineError, IncompleteContextError, OverloadedError
 from bagel.kv_layout import KvLayout, PageRun, pages_of
 from bagel.rpc import metadata, open_channel
 from bagel.v1 import kv_pb2, kv_pb2_grpc
+from bagel.waiting import finish, settle
 from services.dit.denoiser import Context
 from transport.base import FetchReport, FetchRequest, Region, Transport
 from transport.errors import PeerLostError, TransferCorruptError, TransferRefusedError
+
+SEAL_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,13 @@ class Fetcher:
                 metadata=metadata(handle.request.id),
             )
             try:
-                grant = await _read_until_sealed(call)
-                return await self._pull(handle, endpoint.address, grant, deadline_s)
+                async with asyncio.timeout(SEAL_PATIENCE_S):
+                    grant = await _read_until_sealed(call)
+                return await _while_granted(call, self._pull(handle, endpoint.address, grant, deadline_s))
+            except TimeoutError:
+                raise IncompleteContextError(
+                    f"the context was not sealed within {SEAL_PATIENCE_S:.0f} s: send a handle once it is prepared"
+                ) from None
             except grpc.aio.AioRpcError as error:
                 raise _translated(error, handle.control_address) from error
             finally:
@@ -135,18 +143,39 @@ def _context(message: kv_pb2.SealedContext, place: dict[int, int]) -> Context:
     return Context(roles, tuple(place[page] for page in pages), message.tokens, message.rope)
 
 
+async def _while_granted(
+    call: AsyncIterator[kv_pb2.ReadEvent], pull: Coroutine[None, None, FetchedContext]
+) -> FetchedContext:
+    """The result of `pull`, which is given up as soon as the holder ends the grant."""
+    pulling, ending = asyncio.create_task(pull), asyncio.create_task(_end_of(call))
+    try:
+        await asyncio.wait({pulling, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not pulling.done():
+            ending.result()
+            raise IncompleteContextError("the holder ended the read before the pages had arrived")
+        return pulling.result()
+    finally:
+        for task in (pulling, ending):
+            task.cancel()
+            await settle(task)
+
+
+async def _end_of(call: AsyncIterator[kv_pb2.ReadEvent]) -> None:
+    """Wait until a stream ends; raises its status."""
+    async for _ in call:
+        pass
+
+
 async def _in_thread(transport: Transport, request: FetchRequest) -> FetchReport:
     """Run the blocking fetch; when this task is cancelled, stop it and wait until nothing is written any more."""
     cancelled = threading.Event()
     fetching = asyncio.ensure_future(asyncio.to_thread(transport.fetch, request, cancelled))
+    waiting = asyncio.create_task(finish(fetching))
     try:
-        await asyncio.wait({fetching})
-    except asyncio.CancelledError:
+        return await asyncio.shield(waiting)
+    finally:
         cancelled.set()
-        await asyncio.wait({fetching})
-        fetching.exception()
-        raise
-    return fetching.result()
+        await settle(waiting)
 
 
 def _translated(error: grpc.aio.AioRpcError, address: str) -> Exception:

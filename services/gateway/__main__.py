@@ -5,8 +5,8 @@ import sys
 
 import uvicorn
 
+from bagel.defaults import LOG_FORMATS, LOG_LEVELS
 from bagel.logs import configure_logs, get_logger
-from bagel.process import die_with_parent
 from services.gateway.app import make_app
 from services.gateway.config import GatewayConfig
 
@@ -16,8 +16,6 @@ MAX_HEADER_BYTES = 64 * 1024
 def main(argv: list[str] | None = None) -> int:
     """Parse flags and serve until a signal."""
     config = _config(argv)
-    if config.die_with_parent:
-        die_with_parent()
     configure_logs(service="gateway", fmt=config.log_format, level=config.log_level)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -46,9 +44,8 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     parser.add_argument("--dit", action="append", default=[], help="gRPC address of a DiT; repeatable")
     parser.add_argument("--request-timeout-s", type=float, default=base.request_timeout_s)
     parser.add_argument("--drain-s", type=float, default=base.drain_s, help="seconds that running requests get")
-    parser.add_argument("--log-format", default=base.log_format, choices=("auto", "text", "json"))
-    parser.add_argument("--log-level", default=base.log_level)
-    parser.add_argument("--die-with-parent", action="store_true", help="stop when the parent process does")
+    parser.add_argument("--log-format", default=base.log_format, choices=LOG_FORMATS)
+    parser.add_argument("--log-level", default=base.log_level, choices=LOG_LEVELS)
     options = parser.parse_args(argv)
     return GatewayConfig(
         host=options.host,
@@ -59,7 +56,6 @@ def _config(argv: list[str] | None) -> GatewayConfig:
         drain_s=options.drain_s,
         log_format=options.log_format,
         log_level=options.log_level,
-        die_with_parent=options.die_with_parent,
     )
 
 

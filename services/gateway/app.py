@@ -91,7 +91,10 @@ async def _bagel_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return await _api_error(request, invalid_request(message, status=error.status_code, code="not_found"))
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    response = await _api_error(request, invalid_request(message, status=error.status_code, code=code))
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from bagel.contexts import Output
 from bagel.errors import BagelError, RequestError
@@ -59,7 +60,10 @@ class ChatEndpoint:
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream)
         headers = {REQUEST_ID_KEY: request_id}
         if parsed.stream:
-            stream = self._stream(parsed, task, call, answer)
+            happening = self._run(task, call)
+            # What is refused before anything happened keeps its own status.
+            first = await _until_disconnect(request, anext(happening))
+            stream = self._stream(parsed, first, happening, answer)
             return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
         body = await _until_disconnect(request, self._complete(task, call, answer))
         return JSONResponse(body, headers=headers)
@@ -84,13 +88,15 @@ class ChatEndpoint:
         get_logger().info("answered", seconds=round(body["bagel"]["timings_s"]["total"], 3))
         return body
 
-    async def _stream(self, parsed: ChatRequest, task: Task, call: Call, answer: Answer) -> AsyncIterator[bytes]:
+    async def _stream(
+        self, parsed: ChatRequest, first: Happening, rest: AsyncGenerator[Happening, None], answer: Answer
+    ) -> AsyncIterator[bytes]:
         text: TextResult | None = None
         image: ImageResult | None = None
         try:
             yield event(answer.chunk(0, {"role": "assistant", "content": ""}))
-            async with aclosing(self._run(task, call)) as happening:
-                async for what in happening:
+            async with aclosing(rest):
+                async for what in _chained(first, rest):
                     match what:
                         case TextDelta(text=piece):
                             yield event(answer.chunk(0, {"content": piece}))
@@ -122,12 +128,21 @@ class ChatEndpoint:
     async def _read_body(self, request: Request) -> bytes:
         most = self._config.max_body_bytes
         body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > most:
-                message = f"the body is over {most} bytes; send smaller or fewer pictures"
-                raise invalid_request(message, code="request_too_large", status=413)
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > most:
+                    message = f"the body is over {most} bytes; send smaller or fewer pictures"
+                    raise invalid_request(message, code="request_too_large", status=413)
+        except ClientDisconnect:
+            raise _client_left() from None
         return bytes(body)
+
+
+async def _chained(first: Happening, rest: AsyncGenerator[Happening, None]) -> AsyncIterator[Happening]:
+    yield first
+    async for what in rest:
+        yield what
 
 
 def _parse_json(body: bytes) -> object:
@@ -157,12 +172,17 @@ async def _until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             get_logger().info("client_left")
-            raise ApiError(status=CLIENT_CLOSED_REQUEST, message="the client left", type="client_error")
+            raise _client_left()
         return working.result()
     finally:
         for task in (working, leaving):
             task.cancel()
         await asyncio.wait({working, leaving})
+
+
+def _client_left() -> ApiError:
+    """Nobody reads this; it ends the request."""
+    return ApiError(status=CLIENT_CLOSED_REQUEST, message="the client left", type="client_error")
 
 
 async def _disconnected(request: Request) -> None:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-DEFAULT_PORT = 8091
+from bagel import defaults
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
-# Below the 600 s after which OpenAI's client gives up by itself.
-DEFAULT_TIMEOUT_S = 570.0
 MODEL_ALIASES = ("bagel", "default")
 
 
@@ -13,14 +12,13 @@ MODEL_ALIASES = ("bagel", "default")
 class GatewayConfig:
     """Everything the gateway is told at start."""
 
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
+    host: str = defaults.HTTP_HOST
+    port: int = defaults.HTTP_PORT
     thinkers: tuple[str, ...] = ()
     dits: tuple[str, ...] = ()
-    request_timeout_s: float = DEFAULT_TIMEOUT_S
+    request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
     max_body_bytes: int = MAX_BODY_BYTES
     model_aliases: tuple[str, ...] = MODEL_ALIASES
-    drain_s: float = 30.0
+    drain_s: float = defaults.DRAIN_S
     log_format: str = "auto"
     log_level: str = "info"
-    die_with_parent: bool = False

@@ -2,7 +2,7 @@
 
 import grpc
 
-from bagel.errors import BagelError, NotReadyError, OverloadedError, RequestError
+from bagel.errors import BagelError, DeadlineError, NotReadyError, OverloadedError, RequestError
 from bagel.rpc import error_param
 
 RETRY_AFTER_S = 1
@@ -45,6 +45,8 @@ def from_bagel(error: BagelError) -> ApiError:
             return invalid_request(str(error), param=param, code="invalid_value")
         case OverloadedError():
             return ApiError(status=429, message=str(error), type="rate_limit_error", code="overloaded")
+        case DeadlineError():
+            return _deadline_exceeded()
         case NotReadyError():
             return ApiError(status=503, message=str(error), type="server_error", code="not_ready")
         case _:
@@ -62,10 +64,14 @@ def from_rpc(error: grpc.aio.AioRpcError, stage: str) -> ApiError:
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return ApiError(status=429, message=details, type="rate_limit_error", code="overloaded")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            message = "the request's deadline passed before its answer was ready"
-            return ApiError(status=504, message=message, type="timeout_error", code="deadline_exceeded")
+            return _deadline_exceeded()
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.ABORTED:
             message = f"the {stage} was lost or is not ready: {details}"
             return ApiError(status=503, message=message, type="server_error", code="stage_unavailable")
         case _:
             return ApiError(status=500, message=f"{stage}: {details}", type="server_error", code="internal_error")
+
+
+def _deadline_exceeded() -> ApiError:
+    message = "the request's deadline passed before its answer was ready"
+    return ApiError(status=504, message=message, type="timeout_error", code="deadline_exceeded")

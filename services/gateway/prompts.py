@@ -48,10 +48,7 @@ def message_segments(parts: Sequence[str | Picture], *, raw: bool, param: str) -
             segments.append(part)
         else:
             segments += [Text(part, raw=True)] if raw else [Text(text) for text in unwrap(part)]
-    if not raw and sum(isinstance(segment, Text) for segment in segments) == 1:
-        # One text and pictures: the pictures come first, as in the official app.
-        segments.sort(key=lambda segment: isinstance(segment, Text))
-    return segments
+    return segments if raw else _pictures_before_one_text(segments)
 
 
 def unwrap(text: str) -> list[str]:
@@ -76,6 +73,13 @@ def negative_text(prompt: str) -> str | None:
     return " ".join(unwrap(prompt)) or None
 
 
+def _pictures_before_one_text(segments: list[Segment]) -> list[Segment]:
+    """One text and pictures: the pictures come first, as in the official app; else no text guidance would be left."""
+    if sum(isinstance(segment, Text) for segment in segments) != 1:
+        return segments
+    return sorted(segments, key=lambda segment: isinstance(segment, Text))
+
+
 def _placed(texts: Sequence[str], pictures: Sequence[Picture], *, raw: bool, param: str) -> list[Segment]:
     """Put pictures where `<|image_pad|>` stands; pictures without a place come first."""
     pads = sum(text.count(IMAGE_PAD) for text in texts)
@@ -83,9 +87,9 @@ def _placed(texts: Sequence[str], pictures: Sequence[Picture], *, raw: bool, par
         raise RequestError(
             f"{param}: the prompt has {pads} times {IMAGE_PAD}, the message holds {len(pictures)} pictures", param=param
         )
-    first = len(pictures) - pads
-    segments: list[Segment] = list(pictures[:first])
-    waiting = iter(pictures[first:])
+    unplaced = len(pictures) - pads
+    segments: list[Segment] = list(pictures[:unplaced])
+    waiting = iter(pictures[unplaced:])
     for text in texts:
         if raw:
             segments += _split_raw(text, waiting)
@@ -96,7 +100,7 @@ def _placed(texts: Sequence[str], pictures: Sequence[Picture], *, raw: bool, par
                     segments.append(next(waiting))
                 if piece.strip():
                     segments.append(Text(piece.strip("\n")))
-    return segments
+    return segments if raw else _pictures_before_one_text(segments)
 
 
 def _split_raw(text: str, waiting: Iterator[Picture]) -> list[Segment]:

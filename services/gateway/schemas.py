@@ -116,8 +116,10 @@ def parse_chat_request(body: object) -> ChatRequest:
     """A decoded JSON body as a request. Raises ApiError naming the field."""
     if not isinstance(body, dict):
         raise invalid_request("the body must be a JSON object with a list of messages")
+    # Some clients send null for what they leave out.
+    sent = {name: value for name, value in body.items() if value is not None}
     try:
-        return ChatRequest.model_validate(body)
+        return ChatRequest.model_validate(sent)
     except ValidationError as error:
         raise _as_api_error(error) from None
 

@@ -17,6 +17,7 @@ from bagel.settings import ModelLimits
 from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
 
 STATUS_TIMEOUT_S = 2.0
+MAX_LATE_ANSWERS = 3
 WATCH_READY_S = 2.0
 WATCH_WAITING_S = 0.2
 _STATE_NAMES = {
@@ -57,7 +58,7 @@ class Stage:
             return known | {"state": "unreachable"}
         known["state"] = _STATE_NAMES.get(status.state, "unknown")
         if not self.ready:
-            return known
+            return known | {"loaded_bytes": status.loaded_bytes, "total_bytes": status.total_bytes}
         return known | {
             "device": status.model.device,
             "dtype": status.model.dtype,
@@ -132,12 +133,17 @@ class Stages:
 
 
 async def _watch(stage: Stage) -> None:
+    late = 0
     while True:
         was_ready = stage.ready
         try:
             stage.status = await stage.stub.GetStatus(settings_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
+            late = 0
         except grpc.aio.AioRpcError as error:
-            stage.status, stage.problem = None, _unreachable(error)
+            # A busy machine may answer late; only one that is late again and again is away.
+            late += error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED or late >= MAX_LATE_ANSWERS:
+                stage.status, stage.problem = None, _unreachable(error)
         if stage.ready != was_ready:
             get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
         await asyncio.sleep(WATCH_READY_S if stage.ready else WATCH_WAITING_S)

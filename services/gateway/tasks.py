@@ -35,6 +35,7 @@ _PICTURE_FIELDS = (
     "height", "width", "num_inference_steps", "negative_prompt", "cfg_text_scale", "cfg_img_scale", "cfg_interval",
     "cfg_renorm_type", "cfg_renorm_min", "timestep_shift", "output_format",
 )  # fmt: skip
+_GUIDANCE_FIELDS = ("negative_prompt", "cfg_img_scale", "cfg_interval", "cfg_renorm_type", "cfg_renorm_min")
 _WRITING_FIELDS = ("max_tokens", "max_completion_tokens", "max_think_tokens", "temperature", "top_p")
 
 
@@ -92,7 +93,7 @@ def make_task(request: ChatRequest, limits: ModelLimits) -> Task:
         negative_prompt=negative_text(request.negative_prompt) if request.negative_prompt else None,
         size=size,
         output_format=request.output_format,
-        ignored=_ignored(request, output, writes=writes),
+        ignored=_ignored(request, output, sampler, writes=writes),
     )
 
 
@@ -197,10 +198,16 @@ def _decode_settings(request: ChatRequest, output: Output, seed: int) -> DecodeS
     )
 
 
-def _ignored(request: ChatRequest, output: Output, *, writes: bool) -> tuple[str, ...]:
+def _ignored(request: ChatRequest, output: Output, sampler: SamplerSettings, *, writes: bool) -> tuple[str, ...]:
     unused = set(_PICTURE_FIELDS if output is Output.TEXT else ("max_tokens", "max_completion_tokens"))
     unused |= set() if writes else set(_WRITING_FIELDS)
     unused |= set() if request.think else {"max_think_tokens"}
+    if output is Output.IMAGE and not sampler.guidance.needs_cfg_text:
+        unused |= set(_GUIDANCE_FIELDS)
+    if request.negative_prompt is not None and negative_text(request.negative_prompt) is None:
+        unused.add("negative_prompt")
+    if not request.temperature:
+        unused.add("top_p")
     if output is Output.TEXT and (request.max_tokens or request.max_completion_tokens):
         unused.add("max_think_tokens")
     if request.max_tokens and request.max_completion_tokens:

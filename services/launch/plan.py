@@ -1,29 +1,31 @@
 """Which processes a node runs, with which arguments. Pure, except that a model id is resolved once for all of them."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bagel.checkpoint import DEFAULT_MODEL, ModelSource, resolve_model
+from bagel import defaults
+from bagel.checkpoint import ModelSource, resolve_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
     """What `bagel serve` was told."""
 
-    model: str = DEFAULT_MODEL
-    host: str = "127.0.0.1"
-    port: int = 8091
+    model: str = defaults.MODEL
+    host: str = defaults.HTTP_HOST
+    port: int = defaults.HTTP_PORT
     load_format: str = "auto"
     revision: str | None = None
     device: str = "auto"
     dtype: str = "auto"
     threads: int = 0
-    kv_page_tokens: int = 16
-    kv_pool_tokens: int = 32768
-    max_queue: int = 64
-    request_timeout_s: float = 570.0
-    drain_s: float = 30.0
+    kv_page_tokens: int = defaults.KV_PAGE_TOKENS
+    kv_pool_tokens: int = defaults.KV_POOL_TOKENS
+    max_queue: int = defaults.MAX_QUEUE
+    request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
+    drain_s: float = defaults.DRAIN_S
     log_format: str = "auto"
     log_level: str = "info"
 
@@ -41,7 +43,7 @@ def plan_children(options: ServeOptions, runtime: Path) -> list[ChildSpec]:
     source = resolve_model(options.model, load_format=options.load_format, revision=options.revision)
     thinker, dit = f"unix:{runtime}/thinker.sock", f"unix:{runtime}/dit.sock"
     common = _stage_flags(options, source)
-    shared = ("--log-format", options.log_format, "--log-level", options.log_level, "--die-with-parent")
+    shared = ("--log-format", options.log_format, "--log-level", options.log_level)
     drain = ("--drain-s", str(options.drain_s))
     return [
         _child("thinker", *common, *shared, *drain, "--bind", thinker, "--kv-bind", f"ipc://{runtime}/kv.sock"),
@@ -64,4 +66,5 @@ def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
 
 
 def _child(name: str, *arguments: str) -> ChildSpec:
-    return ChildSpec(name, (sys.executable, "-m", f"services.{name}", *arguments))
+    tied = (sys.executable, "-m", "services.launch.child", str(os.getpid()))
+    return ChildSpec(name, (*tied, f"services.{name}", *arguments))

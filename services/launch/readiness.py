@@ -1,43 +1,78 @@
-"""Telling people what a starting node waits for, from the gateway's `/readyz`."""
+"""Telling people what a starting node waits for, from the gateway's `/readyz`: bars on a terminal, lines elsewhere."""
 
 import asyncio
 import http.client
 import json
+import sys
 import time
+from contextlib import ExitStack
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bagel.logs import get_logger
 
 POLL_S = 0.25
 REPEAT_S = 5.0
 TIMEOUT_S = 2.0
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_STARTING: dict[str, Any] = {"ready": False, "reasons": ["the gateway is starting"], "stages": []}
 
 
 async def report_until_ready(host: str, port: int) -> None:
-    """Log what is missing whenever that changes, and in the end that everything is there."""
-    started, said, said_at = time.monotonic(), "", 0.0
-    while True:
-        reasons = await asyncio.to_thread(_missing, host, port)
-        if not reasons:
-            url = f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1', '::') else host}:{port}"
-            get_logger().info("serving", url=url, after_s=round(time.monotonic() - started, 1))
-            return
-        text = "; ".join(reasons)
-        if text != said and (not said or time.monotonic() - said_at > REPEAT_S):
-            said, said_at = text, time.monotonic()
+    """Show what is missing whenever that changes, and in the end that everything is there."""
+    started = time.monotonic()
+    with ExitStack() as stack:
+        show = _Bars(stack) if sys.stderr.isatty() else _Lines()
+        while not (body := await asyncio.to_thread(_readiness, host, port))["ready"]:
+            show.update(body)
+            await asyncio.sleep(POLL_S)
+    shown = "localhost" if host in ("127.0.0.1", *_ANY_ADDRESS) else host
+    get_logger().info("serving", url=f"http://{shown}:{port}", after_s=round(time.monotonic() - started, 1))
+
+
+class _Lines:
+    """The reasons, when they change, but not more often than people read."""
+
+    def __init__(self) -> None:
+        self._said, self._said_at = "", 0.0
+
+    def update(self, body: dict[str, Any]) -> None:
+        text = "; ".join(body["reasons"])
+        if text != self._said and (not self._said or time.monotonic() - self._said_at > REPEAT_S):
+            self._said, self._said_at = text, time.monotonic()
             get_logger().info("waiting", reasons=text)
-        await asyncio.sleep(POLL_S)
 
 
-def _missing(host: str, port: int) -> list[str]:
-    """Reasons why the node is not ready; empty when it is."""
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_S)
+class _Bars:
+    """A bar for each stage that loads weights, with bytes and time left."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
+        self._tasks: dict[str, TaskID] = {}
+
+    def update(self, body: dict[str, Any]) -> None:
+        for stage in body["stages"]:
+            name = stage["stage"]
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(name, total=None)
+            done, total = stage.get("loaded_bytes", 0), stage.get("total_bytes") or None
+            if stage["state"] == "ready":
+                done = total = self._progress.tasks[self._tasks[name]].total or 1
+            description = f"{name}: {stage['state']}"
+            self._progress.update(self._tasks[name], description=description, completed=done, total=total)
+
+
+def _readiness(host: str, port: int) -> dict[str, Any]:
+    """The gateway's answer; what is known without it."""
+    connection = http.client.HTTPConnection(_ANY_ADDRESS.get(host, host), port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
-        body = json.loads(connection.getresponse().read())
+        body: dict[str, Any] = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
-        return ["the gateway is starting"]
+        return _STARTING
     finally:
         connection.close()
-    reasons: list[str] = body["reasons"]
-    return reasons
+    return body

@@ -13,6 +13,8 @@ from services.launch.plan import ChildSpec, ServeOptions, plan_children
 from services.launch.readiness import report_until_ready
 from services.launch.supervisor import Supervisor
 
+MAX_RUNTIME_PATH = 80  # a socket's whole path has room for 107 characters
+
 
 def serve(options: ServeOptions) -> int:
     """Run until a signal; the exit status."""
@@ -20,6 +22,8 @@ def serve(options: ServeOptions) -> int:
     try:
         _check_port(options.host, options.port)
         with tempfile.TemporaryDirectory(prefix="bagel-") as runtime:
+            if len(runtime) > MAX_RUNTIME_PATH:
+                raise ConfigError(f"{runtime}: too long a path for unix sockets; set TMPDIR to a shorter one")
             children = plan_children(options, Path(runtime))
             get_logger().info("starting", model=options.model, port=options.port)
             return asyncio.run(_run(options, children))

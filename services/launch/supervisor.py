@@ -33,13 +33,22 @@ class Supervisor:
         """Until SIGINT or SIGTERM, or until a child cannot run; the exit status."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(signum, self._over.set)
+            loop.add_signal_handler(signum, self._on_signal)
         keepers = [asyncio.create_task(self._keep(spec)) for spec in self._specs]
         await self._over.wait()
         self._stopping = True
         await self._stop_all()
         await asyncio.gather(*keepers)
         return self._status
+
+    def _on_signal(self) -> None:
+        """The first signal stops in order, a second one at once."""
+        if self._over.is_set():
+            get_logger().warning("killing_all")
+            for process in self._processes.values():
+                if process.returncode is None:
+                    process.kill()
+        self._over.set()
 
     async def _keep(self, spec: ChildSpec) -> None:
         """Start one child again and again, until stopping."""
@@ -50,6 +59,10 @@ class Supervisor:
             process = await asyncio.create_subprocess_exec(*spec.command, start_new_session=True)
             self._processes[spec.name] = process
             get_logger().info("started", child=spec.name, pid=process.pid)
+            if self._stopping:
+                # Everything was told to stop while this one was being started.
+                await self._stop([spec.name], KILL_AFTER_S)
+                return
             status = await process.wait()
             if self._stopping:
                 return

@@ -13,7 +13,7 @@ from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource, SeededNoise
 from bagel.model.opening import load_stage, open_model
 from bagel.model.stages import ThinkerModel
-from bagel.stage import StageConfig, StageMonitor, StageParts, add_stage_flags, run_stage, stage_config
+from bagel.stage import StageConfig, StageMonitor, StageParts, add_stage_flags, parse_stage_config, run_stage
 from bagel.tokens import Tokenizer
 from bagel.v1 import kv_pb2_grpc, thinker_pb2_grpc
 from services.thinker.engine import ThinkerEngine
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse flags and run."""
     parser = argparse.ArgumentParser(prog="bagel-thinker", description="The Thinker of a BAGEL deployment.")
     add_stage_flags(parser)
-    return run_thinker(stage_config(parser.parse_args(argv)), SeededNoise())
+    return run_thinker(parse_stage_config(parser, argv), SeededNoise())
 
 
 def run_thinker(config: StageConfig, noise: NoiseSource) -> int:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bagel.errors import DeadlineError, OverloadedError
+from bagel.errors import DeadlineError, OverloadedError, RequestError
 from bagel.kv_layout import page_runs
 from bagel.model.noise import NoiseSource
 from bagel.tokens import Tokenizer
+from bagel.waiting import settle, sleep_until
 from services.thinker.execution import Execution, Piece
 from services.thinker.leases import Announcement, Seal, unique_runs
 from services.thinker.prepare import PreparedRequest
@@ -89,7 +90,7 @@ class ThinkerEngine:
         """Accept a request; `handle_id` is where its context is published. Raises RequestError, OverloadedError."""
         job = prepared.job(self.runner.model.config, deadline_s=deadline_s)
         if job.request_id in self._tickets:
-            raise OverloadedError(f"request {job.request_id} is still held here; retry under a new id")
+            raise RequestError(f"request {job.request_id} is held here already", param="request.id")
         position = self.scheduler.submit(job)
         execution = Execution(prepared, self.runner, self._tokenizer, self._noise)
         ticket = Ticket(execution, handle_id, position, Timings(time.monotonic()))
@@ -118,7 +119,7 @@ class ThinkerEngine:
                 for work in decision.work:
                     await self._execute(work)
                 if not decision.work:
-                    await self._sleep()
+                    await sleep_until(self._wake, self.scheduler.next_deadline_s())
         finally:
             self._closing.extend(self._tickets.values())
             await self._close_tickets()
@@ -129,14 +130,9 @@ class ThinkerEngine:
         ticket.timings.started_s = ticket.timings.started_s or started
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._device_thread, self._perform, work, ticket)
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError:
-            # The device finishes its piece before anything it uses is given back.
-            await asyncio.wait({future})
-            raise
+        # The device finishes its piece before anything it uses is given back.
+        error = await settle(future)
         self._account(work, ticket.timings, time.monotonic() - started)
-        error = future.exception()
         if error is not None:
             self.scheduler.remove(work.request_id)
             ticket.events.put_nowait(_explained(error))
@@ -187,16 +183,6 @@ class ThinkerEngine:
         self._closing.clear()
         async with self._idle_closed:
             self._idle_closed.notify_all()
-
-    async def _sleep(self) -> None:
-        """Wait for a request, an end, or the next deadline in the queue."""
-        deadline = self.scheduler.next_deadline_s()
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        waiting = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait({waiting}, timeout=timeout)
-        finally:
-            waiting.cancel()
 
 
 def _explained(error: BaseException) -> BaseException:

@@ -118,10 +118,12 @@ def prepare(request: ContextRequest, tokenizer: Tokenizer, config: ModelConfig) 
             resized = resize(segment.image, config.vae_resize)
             _check_tables(resized, request.output, config, param=f"segments[{position}].image")
             images[position] = PreparedImage(resized, len(images), digest(resized))
+    node_ids = tuple(_ids(request, node.block.kind, node.block.segment, tokenizer) for node in plan.nodes)
+    _check_positions(request, plan, node_ids, config)
     return PreparedRequest(
         request=request,
         plan=plan,
-        node_ids=tuple(_ids(request, node.block.kind, node.block.segment, tokenizer) for node in plan.nodes),
+        node_ids=node_ids,
         images=images,
         output_size=_output_size(request, images, config) if request.output is Output.IMAGE else None,
     )
@@ -145,13 +147,32 @@ def picture_tokens(size: tuple[int, int], kind: BlockKind, config: ModelConfig) 
     return (height // config.vit.patch_size) * (width // config.vit.patch_size) + 2
 
 
+def _check_positions(
+    request: ContextRequest, plan: ContextPlan, node_ids: tuple[list[int] | None, ...], config: ModelConfig
+) -> None:
+    """Refuse what would run past the model's last rotary position; a picture block takes one."""
+    positions = sum(1 if node_ids[i] is None else len(node_ids[i] or ()) for i in plan.chain(Role.GEN))
+    positions += request.decode.max_tokens if request.decode is not None else 0
+    if positions > config.llm.max_positions:
+        raise RequestError(
+            f"the request needs up to {positions} positions, the model has {config.llm.max_positions}: send a shorter"
+            " text or a lower token limit",
+            param="messages",
+        )
+
+
 def _check_tables(image: Image.Image, output: Output, config: ModelConfig, *, param: str) -> None:
-    """Refuse a resized picture that reaches beyond the checkpoint's position tables."""
-    patch = config.vit.patch_size
-    sides = [side // patch for side in resized_size(image.width, image.height, config.vit_resize)]
+    """Refuse a resized picture that is no whole number of tokens or reaches beyond the position tables."""
+    patch, size = config.vit.patch_size, resized_size(image.width, image.height, config.vit_resize)
+    sides = [side // patch for side in size]
     last_id = (sides[1] - 1) * config.vit_grid_side + sides[0] - 1
-    fits = max(sides) <= config.vit_grid_side and last_id < config.vit.num_positions
+    fits = (
+        not any(side % patch for side in size)
+        and max(sides) <= config.vit_grid_side
+        and last_id < config.vit.num_positions
+    )
     if output is Output.IMAGE:
+        fits &= not any(side % config.token_pixels for side in image.size)
         fits &= max(image.size) // config.token_pixels <= config.max_latent_size
     if not fits:
         raise RequestError(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bagel.checkpoint import DEFAULT_MODEL, OFFICIAL_ID, model_hash, resolve_model
+from bagel import defaults
+from bagel.checkpoint import OFFICIAL_ID, model_hash, resolve_model
 from bagel.config import load_model_config
 from bagel.errors import ConfigError
 from tests.processes import ROOT
@@ -29,7 +30,7 @@ def fill_cache(cache: Path, repository: str) -> Path:
 
 
 def test_the_default_model_needs_no_weights_and_has_the_official_geometry() -> None:
-    source = resolve_model(DEFAULT_MODEL, load_format="auto")
+    source = resolve_model(defaults.MODEL, load_format="auto")
     config = load_model_config(source.folder)
     assert source.dummy
     assert (config.max_latent_size, config.vit_grid_side, config.token_pixels) == (64, 70, 16)
@@ -85,7 +86,7 @@ def test_what_is_nothing_of_these_is_refused(model: str) -> None:
 
 def test_an_unknown_load_format_is_refused() -> None:
     with pytest.raises(ConfigError, match="--load-format"):
-        resolve_model(DEFAULT_MODEL, load_format="pickle")
+        resolve_model(defaults.MODEL, load_format="pickle")
 
 
 def test_stages_with_other_weights_have_another_hash() -> None:

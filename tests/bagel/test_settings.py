@@ -134,7 +134,7 @@ def test_sizes_in_whole_tokens_up_to_the_position_table_are_allowed(height: int,
 @pytest.mark.parametrize(
     ("height", "width", "param"),
     [
-        (48, 512, "height"), (512, 48, "width"), (0, 512, "height"), (-16, 512, "height"),
+        (8, 512, "height"), (512, 8, "width"), (0, 512, "height"), (-16, 512, "height"),
         (1040, 512, "height"), (512, 1040, "width"), (10**9, 512, "height"),
         (513, 512, "height"), (512, 520, "width"), (1023, 1024, "height"),
     ],
@@ -150,6 +150,6 @@ def test_a_size_between_two_tokens_is_refused_with_a_size_that_works() -> None:
         check_output_size(LIMITS, height=515, width=512)
 
 
-def test_the_smallest_picture_has_four_tokens_a_side() -> None:
-    assert LIMITS.min_side_px == 64
-    check_output_size(ModelLimits(token_pixels=8, max_side_px=80, max_context_tokens=1), height=32, width=80)
+def test_the_smallest_picture_is_one_token() -> None:
+    assert LIMITS.min_side_px == 16
+    check_output_size(ModelLimits(token_pixels=8, max_side_px=80, max_context_tokens=1), height=8, width=80)

@@ -54,10 +54,11 @@ def test_a_stream_that_is_closed_stops_the_work(server: Server) -> None:
     "body",
     [
         {**LONG, "timeout_s": 0.6},
+        {**LONG, "timeout_s": 1e-9},
         {"messages": user("Hi"), "max_tokens": 20_000, "timeout_s": 0.4},
         {**LONG, "think": True, "max_think_tokens": 8000, "timeout_s": 0.4},
     ],
-    ids=["denoising", "writing", "thinking"],
+    ids=["denoising", "before it began", "writing", "thinking"],
 )
 def test_a_passed_deadline_is_a_timeout_and_frees_everything(server: Server, body: dict[str, Any]) -> None:
     started = time.monotonic()

@@ -188,6 +188,27 @@ async def test_a_cancelled_call_stops_the_dit_within_a_step(stages: Stages) -> N
                 pass
 
 
+async def test_an_id_may_be_used_again_right_after_its_request_was_cancelled(stages: Stages) -> None:
+    request = context_request("again", Role.CFG_TEXT, Role.CFG_IMG)
+    async with leased(stages, request) as handle, open_channel(stages.dit) as channel:
+        expected = (await pictures(stages, picture_request("first", handle)))[0].data
+        for _ in range(5):
+            call = dit_pb2_grpc.DitStub(channel).Generate(picture_request("again", handle, points=1000), timeout=60)
+            async for event in call:
+                if event.HasField("step"):
+                    break
+            call.cancel()
+            async with asyncio.timeout(10):
+                # Until the cancellation has arrived the id is taken, and says so.
+                while True:
+                    try:
+                        again = await pictures(stages, picture_request("again", handle))
+                        break
+                    except grpc.aio.AioRpcError as error:
+                        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT  # noqa: PT017
+            assert again[0].data == expected
+
+
 async def test_a_passed_deadline_ends_a_call_of_either_stage(stages: Stages) -> None:
     request = context_request("late", Role.CFG_TEXT, Role.CFG_IMG)
     async with leased(stages, request) as handle, open_channel(stages.dit) as channel:

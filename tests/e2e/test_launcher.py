@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.server import Server, read_picture, running_server, user
 from tests.ports import free_port
@@ -46,6 +47,12 @@ def wait_gone(pids: list[int], timeout_s: float = 20.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not all(gone(pid) for pid in pids):
         assert time.monotonic() < deadline, [pid for pid in pids if not gone(pid)]
+
+
+def ask_in_vain(server: Server, body: dict[str, Any]) -> None:
+    """Send a request that is cut off."""
+    with pytest.raises(httpx.HTTPError):
+        server.chat(**body)
 
 
 def runtime_folders() -> set[str]:
@@ -107,6 +114,39 @@ def test_killing_the_launcher_ends_its_children() -> None:
         server.process.send(signal.SIGKILL)
         server.process.wait_exit()
         wait_gone(list(server.pids.values()))
+
+
+def test_killing_the_launcher_while_its_children_start_ends_them_too() -> None:
+    process = Process("services.cli.main", "serve", "--port", str(free_port()), "--log-format", "json")
+    pids = [process.wait_event("started")["pid"] for _ in range(3)]
+    process.send(signal.SIGKILL)
+    process.wait_exit()
+    wait_gone(pids)
+
+
+def test_a_second_sigint_does_not_wait_for_the_running_request() -> None:
+    with running_server() as server:
+        thread = threading.Thread(target=ask_in_vain, args=(server, {**DRAW, "num_inference_steps": 1000}))
+        thread.start()
+        server.wait_status("dit", lambda status: status.running == 1)
+        server.process.send(signal.SIGINT)
+        server.process.wait_event("stopping")
+        server.process.send(signal.SIGINT)
+        started = time.monotonic()
+        server.process.wait_exit()
+        assert time.monotonic() - started < 10
+        thread.join(30)
+    wait_gone(list(server.pids.values()))
+
+
+@pytest.mark.parametrize(
+    "flags", [("--port", "70000"), ("--kv-pool-tokens", "0"), ("--threads", "-1"), ("--log-level", "foo")]
+)
+def test_a_wrong_flag_is_one_clear_message(flags: tuple[str, str]) -> None:
+    process = Process("services.cli.main", "serve", *flags)
+    assert process.wait_exit() == 2
+    assert flags[0] in process.tail()
+    assert "Traceback" not in process.tail()
 
 
 def test_a_taken_port_is_one_clear_message() -> None:

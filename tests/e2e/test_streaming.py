@@ -54,8 +54,14 @@ def test_a_streamed_picture_comes_after_its_thought_with_progress_between(server
     assert comments == [f": step {done} of 4" for done in range(1, 5)]
 
 
+def test_what_is_refused_before_the_stream_begins_keeps_its_status(server: Server) -> None:
+    response = server.chat(messages=user("word " * 40_000), stream=True)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "messages"
+
+
 def test_an_error_inside_a_stream_is_an_error_event(server: Server) -> None:
-    body = {**SMALL, "messages": user("A cat"), "num_inference_steps": 1000, "timeout_s": 0.5, "stream": True}
+    body = {**SMALL, "messages": user("A cat"), "num_inference_steps": 1000, "timeout_s": 1.0, "stream": True}
     with server.http.stream("POST", "/v1/chat/completions", json=body) as response:
         data = [line for line in response.iter_lines() if line.startswith("data: ")]
     assert json.loads(data[-1].removeprefix("data: "))["error"]["code"] == "deadline_exceeded"

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             with torch.inference_mode():
                 run_case(case, rig, report)
         except Exception as error:  # noqa: BLE001 - one broken case must not hide the others
-            report.problems.append(f"{type(error).__name__}: {error}")
+            report.problems.insert(0, f"{type(error).__name__}: {error}")
         print(report.line(), flush=True)
         passed, failed = passed + report.passed, failed + (not report.passed)
     print(f"{passed} passed, {failed} failed")

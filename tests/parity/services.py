@@ -60,7 +60,7 @@ async def _run(golden: Golden, cases: list[Case], page_tokens: int, device: str,
     reports = []
     with tempfile.TemporaryDirectory(prefix="bagel-parity-") as folder, contextlib.ExitStack() as stack:
         noise = Path(folder) / "noise.safetensors"
-        save_file({f"{c.name}/{name}": c.tensors[name] for c in cases for name in _noise_names(c)}, noise)
+        save_file({f"{_id(cases, c)}/{name}": c.tensors[name] for c in cases for name in _noise_names(c)}, noise)
         flags = ("--model", str(golden.checkpoint), "--device", device, "--dtype", dtype, "--test-noise", str(noise),
                  "--kv-page-tokens", str(page_tokens), "--kv-pool-tokens", "8192")  # fmt: skip
         _, thinker = stack.enter_context(running_stage("tests.entry.thinker", *flags))
@@ -73,9 +73,9 @@ async def _run(golden: Golden, cases: list[Case], page_tokens: int, device: str,
                     continue
                 report = Report(case.name, drift=golden.drift(case.name) if dtype == "bfloat16" else None)
                 try:
-                    await _run_case(case, stages, report)
-                except (grpc.aio.AioRpcError, AssertionError, KeyError) as error:
-                    report.problems.append(f"{type(error).__name__}: {error}")
+                    await _run_case(case, _id(cases, case), stages, report)
+                except Exception as error:  # noqa: BLE001 - one broken case must not hide the others
+                    report.problems.insert(0, f"{type(error).__name__}: {error}")
                 print(report.line(), flush=True)
                 reports.append(report)
             idle = Report("everything is free afterwards")
@@ -85,9 +85,9 @@ async def _run(golden: Golden, cases: list[Case], page_tokens: int, device: str,
     return reports
 
 
-async def _run_case(case: Case, stages: Stages, report: Report) -> None:
+async def _run_case(case: Case, name: str, stages: Stages, report: Report) -> None:
     call = thinker_pb2_grpc.ThinkerStub(stages.thinker).PrepareContext(
-        _context_request(case), timeout=TIMEOUT_S, metadata=metadata(case.name)
+        _context_request(case, name), timeout=TIMEOUT_S, metadata=metadata(name)
     )
     handle, prepared = kv_pb2.KvHandle(), thinker_pb2.Prepared()
     async for event in call:
@@ -99,16 +99,21 @@ async def _run_case(case: Case, stages: Stages, report: Report) -> None:
     if "think" in case.json:
         report.same("thought", prepared.thought, case.json["think"]["text"])
     try:
-        await _draw(case, stages, handle, prepared, report)
+        await _draw(case, name, stages, handle, prepared, report)
     finally:
         call.cancel()
 
 
 async def _draw(
-    case: Case, stages: Stages, handle: kv_pb2.KvHandle, prepared: thinker_pb2.Prepared, report: Report
+    case: Case,
+    request_id: str,
+    stages: Stages,
+    handle: kv_pb2.KvHandle,
+    prepared: thinker_pb2.Prepared,
+    report: Report,
 ) -> None:
     request = dit_pb2.GenerateRequest(
-        request=kv_pb2.RequestId(id=case.name, attempt=1), handle=handle, sampler=wire.sampler_to_proto(case.sampler())
+        request=kv_pb2.RequestId(id=request_id, attempt=1), handle=handle, sampler=wire.sampler_to_proto(case.sampler())
     )
     async for event in dit_pb2_grpc.DitStub(stages.dit).Generate(request, timeout=TIMEOUT_S):
         match event.WhichOneof("event"):
@@ -117,7 +122,7 @@ async def _draw(
             case "picture":
                 report.same("size", [event.picture.size.height, event.picture.size.width], case.json["image_hw"])
                 check_picture(case, report, Image.open(io.BytesIO(event.picture.data)))
-    ours = load_file(stages.dump / f"{case.name}.safetensors")
+    ours = load_file(stages.dump / f"{request_id}.safetensors")
     for name in ("steps.v", "latent.final", "latent.unpatchified", "image.decoded"):
         if name in case.tensors:
             report.close(name, ours[name], case.tensors[name])
@@ -140,13 +145,13 @@ async def _check_idle(stages: Stages, report: Report) -> None:
         report.same("free pages afterwards", (status.free_pages, status.leases), (status.total_pages, 0))
 
 
-def _context_request(case: Case) -> thinker_pb2.PrepareContextRequest:
+def _context_request(case: Case, request_id: str) -> thinker_pb2.PrepareContextRequest:
     settings = case.sampler()
     roles = [Role.CFG_TEXT] if settings.guidance.needs_cfg_text else []
     roles += [Role.CFG_IMG] if settings.guidance.needs_cfg_img else []
     wanted = case.request()
     message = thinker_pb2.PrepareContextRequest(
-        request=kv_pb2.RequestId(id=case.name, attempt=1), think=wanted.think, roles=wire.roles_to_proto(roles)
+        request=kv_pb2.RequestId(id=request_id, attempt=1), think=wanted.think, roles=wire.roles_to_proto(roles)
     )
     for segment in wanted.segments:
         if isinstance(segment, TextSegment):
@@ -160,6 +165,11 @@ def _context_request(case: Case) -> thinker_pb2.PrepareContextRequest:
     if wanted.size is not None:
         message.size.height, message.size.width = wanted.size
     return message
+
+
+def _id(cases: list[Case], case: Case) -> str:
+    """A request id: a case may be named as it likes."""
+    return f"case-{cases.index(case)}"
 
 
 def _noise_names(case: Case) -> list[str]:

@@ -115,9 +115,13 @@ def test_what_other_templates_put_around_a_place_goes_with_it() -> None:
 
 
 def test_pictures_without_a_place_come_first() -> None:
-    assert _segments(f"look {PAD}", Picture(0), Picture(1), Picture(2)) == [
-        Picture(0), Picture(1), Text("look "), Picture(2),
+    assert _segments(f"look {PAD} there", Picture(0), Picture(1), Picture(2)) == [
+        Picture(0), Picture(1), Text("look "), Picture(2), Text(" there"),
     ]  # fmt: skip
+
+
+def test_a_place_after_the_only_text_still_puts_the_picture_first() -> None:
+    assert _segments(f"look {PAD}", Picture(0)) == [Picture(0), Text("look ")]
 
 
 @pytest.mark.parametrize("raw", [False, True])

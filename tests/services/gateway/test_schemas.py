@@ -47,3 +47,8 @@ def test_a_wrong_place_in_a_message_is_named_by_its_path(message: dict[str, Any]
 def test_a_body_without_messages_is_refused(body: object) -> None:
     with pytest.raises(ApiError, match="messages"):
         parse_chat_request(body)
+
+
+def test_top_level_nulls_mean_that_a_field_was_left_out() -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "stop": None, "tools": None, "seed": None}
+    assert parse_chat_request(body).model_fields_set == {"messages"}

@@ -64,6 +64,20 @@ def test_a_thought_reserves_what_broken_bytes_could_need() -> None:
     assert job.decode_tokens == 10
 
 
+def test_text_past_the_last_rotary_position_is_refused() -> None:
+    config = replace(CONFIG, llm=replace(CONFIG.llm, max_positions=12))
+    request = replace(EDIT, segments=(TextSegment("A cat"),))
+    with pytest.raises(RequestError, match="positions"):
+        prepare(replace(request, output=Output.TEXT, decode=DecodeSettings(max_tokens=12)), TOKENIZER, config)
+    assert prepare(request, TOKENIZER, config)
+
+
+def test_a_picture_that_is_no_whole_number_of_tokens_is_refused() -> None:
+    config = replace(CONFIG, vae_resize=replace(CONFIG.vae_resize, stride=8))
+    with pytest.raises(RequestError, match="positions"):
+        prepare(replace(EDIT, segments=(ImageSegment(Image.new("RGB", (120, 72))),)), TOKENIZER, config)
+
+
 def test_a_request_without_anything_is_refused() -> None:
     with pytest.raises(RequestError):
         prepare(replace(EDIT, segments=()), TOKENIZER, CONFIG)

@@ -1,0 +1,33 @@
+"""Defaults that several command lines share. Imports nothing heavy, so that help is there at once."""
+
+from enum import StrEnum
+
+MODEL = "first-light"
+HTTP_HOST = "127.0.0.1"
+HTTP_PORT = 8091
+KV_PAGE_TOKENS = 16
+KV_POOL_TOKENS = 32768
+MAX_QUEUE = 64
+DRAIN_S = 30.0
+# Below the 600 s after which OpenAI's client gives up by itself.
+REQUEST_TIMEOUT_S = 570.0
+
+
+class LogFormat(StrEnum):
+    """Form of the logs; auto is text on a terminal and json elsewhere."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """Least level logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+LOG_FORMATS, LOG_LEVELS = tuple(LogFormat), tuple(LogLevel)
