@@ -29,6 +29,7 @@ from services.gateway.prompts import Picture, Segment, Text, message_segments, n
 from services.gateway.schemas import ChatRequest, ImagePart, TextPart
 
 MAX_REQUEST_PIXELS = 64_000_000
+MAX_CHARACTERS_A_TOKEN = 32
 RANDOM_SEED_BITS = 32
 _DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _PICTURE_FIELDS = (
@@ -79,6 +80,7 @@ def make_task(request: ChatRequest, limits: ModelLimits) -> Task:
     sampler = _sampler(request, edits=bool(urls))
     size = _size(request, limits, edits=bool(urls)) if output is Output.IMAGE else None
     segments = _segments(request)
+    _check_length(segments, limits)
     images = _decode_images(urls)
     seed = secrets.randbits(RANDOM_SEED_BITS) if request.seed is None else request.seed
     writes = output is Output.TEXT or request.think
@@ -114,6 +116,16 @@ def _segments(request: ChatRequest) -> list[Segment]:
     if not any(isinstance(segment, Text) for segment in segments) and "image" not in (request.modalities or ()):
         raise RequestError("messages: a question about a picture needs a text", param="messages")
     return segments
+
+
+def _check_length(segments: list[Segment], limits: ModelLimits) -> None:
+    """Refuse a text that no tokenizer could make fit, before one is tried on it."""
+    characters = sum(len(segment.text) for segment in segments if isinstance(segment, Text))
+    if characters > MAX_CHARACTERS_A_TOKEN * limits.max_context_tokens:
+        raise RequestError(
+            f"messages: {characters} characters of text cannot fit into {limits.max_context_tokens} tokens of context",
+            param="messages",
+        )
 
 
 def _image_urls(request: ChatRequest) -> list[tuple[str, str]]:

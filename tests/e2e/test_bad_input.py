@@ -91,6 +91,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown field": (asked(guidance=3), "guidance"),
     "string for a number": (asked(height="512"), "height"),
     "unknown model": (asked(model="gpt-4o"), "model"),
+    "text too long": ({"messages": user("word " * 1_000_000)}, "messages"),
     "context too large": ({"messages": user("word " * 40_000)}, "messages"),
 }
 
