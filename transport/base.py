@@ -1,19 +1,23 @@
 """The transport contract: who allocates, who announces, who pulls.
 
-A holder allocates its pool through the transport, serves it, publishes pages under a handle as they become final, and
-opens one grant a reader. A reader allocates landing memory through the transport and fetches with a grant's token.
+A holder allocates its pool through the transport and serves it; what it gets back (`transport.holder`) publishes pages
+under a handle as they become final and opens one grant a reader. A reader allocates landing memory through the
+transport and fetches with a grant's token.
 Every method may be called from any thread; `fetch` blocks until done or until its deadline.
 """
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from bagel.kv_layout import PageRun
+
+if TYPE_CHECKING:
+    from transport.holder import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,24 +96,8 @@ class Transport(Protocol):
         """Memory for a pool or for landing pages, in a form this transport can reach. Lives as long as the region."""
         ...
 
-    def serve(self, pool: Region, *, page_bytes: int, epoch: int) -> Endpoint:
-        """Start serving a pool; the endpoint to put into handles. Once."""
-        ...
-
-    def publish(self, handle_id: str, pages: Sequence[int]) -> list[int]:
-        """Announce final pages of a handle; their digests. The holder must not change them until `release`."""
-        ...
-
-    def open_grant(self, handle_id: str) -> bytes:
-        """A new token that reads the handle's pages, present and future, until it is closed."""
-        ...
-
-    def close_grant(self, token: bytes) -> None:
-        """End a grant; later reads with its token are refused. Unknown tokens are ignored."""
-        ...
-
-    def release(self, handle_id: str) -> None:
-        """Forget a handle and its grants; its pages may change from now on. Unknown handles are ignored."""
+    def serve(self, pool: Region, *, page_bytes: int, epoch: int) -> "Holder":
+        """Start serving a pool; what publishes its pages. Once."""
         ...
 
     def fetch(self, request: FetchRequest, cancelled: threading.Event) -> FetchReport:

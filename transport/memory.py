@@ -2,16 +2,14 @@
 
 import threading
 import time
-from collections.abc import Sequence
 
 import torch
 
 from bagel.kv_layout import pages_of
 from transport.base import Capabilities, Endpoint, FetchReport, FetchRequest, Region
 from transport.errors import PeerLostError, TransferCorruptError
-from transport.host_pages import HostPages
+from transport.holder import Holder
 from transport.landing import check_digest, page_count, remaining_s
-from transport.publications import Publications
 
 CAPABILITIES = Capabilities(name="memory", secure=True, across_processes=False, across_hosts=False)
 
@@ -21,23 +19,26 @@ class MemoryHub:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._holders: dict[str, MemoryTransport] = {}
+        self._holders: dict[str, Holder] = {}
         self._next = 0
 
-    def add(self, holder: "MemoryTransport") -> str:
-        """An address for a holder."""
+    def new_address(self) -> str:
+        """An address that nobody had before."""
         with self._lock:
             self._next += 1
-            address = f"memory://{self._next}"
-            self._holders[address] = holder
-            return address
+            return f"memory://{self._next}"
 
-    def remove(self, holder: "MemoryTransport") -> None:
+    def add(self, holder: Holder) -> None:
+        """Make a holder reachable at its endpoint's address."""
+        with self._lock:
+            self._holders[holder.endpoint.address] = holder
+
+    def remove(self, holder: Holder) -> None:
         """Forget a holder; unknown ones are ignored."""
         with self._lock:
-            self._holders = {address: other for address, other in self._holders.items() if other is not holder}
+            self._holders.pop(holder.endpoint.address, None)
 
-    def find(self, address: str) -> "MemoryTransport":
+    def find(self, address: str) -> Holder:
         """The holder at an address. Raises PeerLostError."""
         with self._lock:
             holder = self._holders.get(address)
@@ -51,8 +52,7 @@ class MemoryTransport:
 
     def __init__(self, hub: MemoryHub) -> None:
         self._hub = hub
-        self._publications: Publications | None = None
-        self._pages: HostPages | None = None
+        self._holder: Holder | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -61,36 +61,20 @@ class MemoryTransport:
     def allocate(self, num_bytes: int, device: torch.device) -> Region:
         return Region(torch.zeros(num_bytes, dtype=torch.uint8, device=device))
 
-    def serve(self, pool: Region, *, page_bytes: int, epoch: int) -> Endpoint:
-        self._publications, self._pages = Publications(epoch), HostPages(pool, page_bytes)
-        return Endpoint(CAPABILITIES.name, self._hub.add(self), CAPABILITIES.secure)
-
-    def publish(self, handle_id: str, pages: Sequence[int]) -> list[int]:
-        publications, host = self._serving()
-        digests = host.add(handle_id, pages)
-        publications.publish(handle_id, pages)
-        return digests
-
-    def open_grant(self, handle_id: str) -> bytes:
-        return self._serving()[0].open_grant(handle_id)
-
-    def close_grant(self, token: bytes) -> None:
-        self._serving()[0].close_grant(token)
-
-    def release(self, handle_id: str) -> None:
-        publications, host = self._serving()
-        publications.release(handle_id)
-        host.drop(handle_id)
+    def serve(self, pool: Region, *, page_bytes: int, epoch: int) -> Holder:
+        endpoint = Endpoint(CAPABILITIES.name, self._hub.new_address(), CAPABILITIES.secure)
+        self._holder = Holder(pool, endpoint, page_bytes=page_bytes, epoch=epoch)
+        self._hub.add(self._holder)
+        return self._holder
 
     def fetch(self, request: FetchRequest, cancelled: threading.Event) -> FetchReport:
         started = time.monotonic()
         count = page_count(request)
-        publications, host = self._hub.find(request.address)._serving()
+        holder = self._hub.find(request.address)
         landing = request.into.tensor[: count * request.page_bytes].view(count, request.page_bytes)
         for place, page in enumerate(pages_of(list(request.runs))):
             remaining_s(request, cancelled)
-            handle_id = publications.check(request.token, request.epoch, page, 1)
-            view = host.view(handle_id, page)
+            view = holder.read(request.token, request.epoch, page, 1)[0]
             if len(view) != request.page_bytes:
                 raise TransferCorruptError(f"the holder's pages have {len(view)} bytes, not {request.page_bytes}")
             check_digest(view, request.digests[place], place)
@@ -98,9 +82,5 @@ class MemoryTransport:
         return FetchReport(count, count * request.page_bytes, time.monotonic() - started)
 
     def close(self) -> None:
-        self._hub.remove(self)
-
-    def _serving(self) -> tuple[Publications, HostPages]:
-        if self._publications is None or self._pages is None:
-            raise PeerLostError("this transport serves no pool")
-        return self._publications, self._pages
+        if self._holder is not None:
+            self._hub.remove(self._holder)

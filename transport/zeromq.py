@@ -20,9 +20,9 @@ from transport.errors import (
     TransferCorruptError,
     TransferRefusedError,
 )
-from transport.host_pages import HostPages, host_view
+from transport.holder import Holder
+from transport.host_pages import host_view
 from transport.landing import check_digest, page_count, remaining_s
-from transport.publications import Publications
 from transport.zeromq_wire import Answer, Ask, Status
 
 CAPABILITIES = Capabilities(name="zeromq", secure=True, across_processes=True, across_hosts=True)
@@ -45,8 +45,6 @@ class ZeroMqTransport:
     def __init__(self, bind: str, advertise_host: str | None = None) -> None:
         self._bind, self._advertise_host = bind, advertise_host
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._publications: Publications | None = None
-        self._pages: HostPages | None = None
         self._server: _Server | None = None
 
     @property
@@ -56,27 +54,12 @@ class ZeroMqTransport:
     def allocate(self, num_bytes: int, device: torch.device) -> Region:
         return Region(torch.zeros(num_bytes, dtype=torch.uint8, device=device))
 
-    def serve(self, pool: Region, *, page_bytes: int, epoch: int) -> Endpoint:
-        self._publications, self._pages = Publications(epoch), HostPages(pool, page_bytes)
-        self._server = _Server(self._context, self._bind, self._publications, self._pages)
-        return Endpoint(CAPABILITIES.name, self._advertised(self._server.address), CAPABILITIES.secure)
-
-    def publish(self, handle_id: str, pages: Sequence[int]) -> list[int]:
-        publications, host = self._serving()
-        digests = host.add(handle_id, pages)
-        publications.publish(handle_id, pages)
-        return digests
-
-    def open_grant(self, handle_id: str) -> bytes:
-        return self._serving()[0].open_grant(handle_id)
-
-    def close_grant(self, token: bytes) -> None:
-        self._serving()[0].close_grant(token)
-
-    def release(self, handle_id: str) -> None:
-        publications, host = self._serving()
-        publications.release(handle_id)
-        host.drop(handle_id)
+    def serve(self, pool: Region, *, page_bytes: int, epoch: int) -> Holder:
+        self._server = _Server(self._context, self._bind)
+        endpoint = Endpoint(CAPABILITIES.name, self._advertised(self._server.address), CAPABILITIES.secure)
+        holder = Holder(pool, endpoint, page_bytes=page_bytes, epoch=epoch)
+        self._server.start(holder)
+        return holder
 
     def fetch(self, request: FetchRequest, cancelled: threading.Event) -> FetchReport:
         started = time.monotonic()
@@ -96,11 +79,6 @@ class ZeroMqTransport:
             self._server = None
         self._context.destroy(linger=0)
 
-    def _serving(self) -> tuple[Publications, HostPages]:
-        if self._publications is None or self._pages is None:
-            raise PeerLostError("this transport serves no pool")
-        return self._publications, self._pages
-
     def _advertised(self, address: str) -> str:
         if self._advertise_host is None or not address.startswith("tcp://"):
             return address
@@ -111,10 +89,7 @@ class ZeroMqTransport:
 class _Server:
     """The holder's thread: one ROUTER socket, asks answered in order."""
 
-    def __init__(
-        self, context: "zmq.Context[zmq.Socket[bytes]]", bind: str, publications: Publications, pages: HostPages
-    ) -> None:
-        self._publications, self._pages = publications, pages
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", bind: str) -> None:
         self._socket = _socket(context, zmq.ROUTER, ipv6="[" in bind)
         try:
             self._socket.bind(bind)
@@ -126,16 +101,21 @@ class _Server:
         name = f"inproc://stop-{id(self)}"
         self._stop_in.bind(name)
         self._stop_out.connect(name)
-        self._thread = threading.Thread(target=self._run, name="kv-zeromq", daemon=True)
+        self._thread: threading.Thread | None = None
+
+    def start(self, holder: Holder) -> None:
+        """Answer asks from now on."""
+        self._thread = threading.Thread(target=self._run, args=(holder,), name="kv-zeromq", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread and close its sockets."""
         self._stop_out.send(b"")
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         self._stop_out.close(linger=0)
 
-    def _run(self) -> None:
+    def _run(self, holder: Holder) -> None:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._stop_in, zmq.POLLIN)
@@ -147,17 +127,16 @@ class _Server:
                 return
             frames = self._socket.recv_multipart()
             if len(frames) == 2:
-                self._answer(frames[0], frames[1])
+                self._answer(holder, frames[0], frames[1])
 
-    def _answer(self, peer: bytes, frame: bytes) -> None:
+    def _answer(self, holder: Holder, peer: bytes, frame: bytes) -> None:
         sequence = 0
         try:
             ask = Ask.unpack(frame)
             sequence = ask.sequence
             if ask.count > MAX_ASK_FRAMES:
                 raise TransferRefusedError(f"{ask.count} pages in one ask, at most {MAX_ASK_FRAMES} are answered")
-            handle_id = self._publications.check(ask.token, ask.epoch, ask.start, ask.count)
-            views = [self._pages.view(handle_id, page) for page in range(ask.start, ask.start + ask.count)]
+            views = holder.read(ask.token, ask.epoch, ask.start, ask.count)
         except TransferRefusedError as error:
             status = Status.STALE_EPOCH if isinstance(error, StaleEpochError) else Status.REFUSED
             reason = str(error).encode()[:MAX_REASON_BYTES]

@@ -4,7 +4,7 @@ The rows of one forward are [B * m latents | B * 2 markers] for B branches; each
 position and the same input rows. Source: golden README, sections 2.3, 2.5 and 5.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,15 +18,10 @@ from bagel.model.attention import Attention
 from bagel.model.embeddings import grid_position_ids, tokens_to_latent
 from bagel.model.flow import Step, Velocities, euler_steps
 from bagel.model.kv import BranchBuffers
+from bagel.model.observe import Observe, observe_nothing
 from bagel.model.stages import DitModel
 from bagel.model.vae import to_uint8, unscale_latent
 from bagel.settings import SamplerSettings
-
-Observe = Callable[[str, Tensor], None]
-
-
-def observe_nothing(name: str, value: Tensor) -> None:
-    """The default observer."""
 
 
 @dataclass(frozen=True, slots=True)

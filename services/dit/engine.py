@@ -19,10 +19,11 @@ from bagel.images import encode
 from bagel.model.flow import Step
 from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource
+from bagel.model.observe import observe_nothing
 from bagel.settings import SamplerSettings
 from bagel.v1 import kv_pb2
 from bagel.waiting import finish, settle, sleep_until
-from services.dit.denoiser import Canvas, Denoiser, observe_nothing
+from services.dit.denoiser import Canvas, Denoiser
 from services.dit.fetcher import FetchedContext, Fetcher
 from services.dit.scheduler import Job, Phase, Scheduler, Work
 

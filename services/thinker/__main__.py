@@ -93,16 +93,15 @@ def load_thinker(
     model = load_stage(opened, lambda: ThinkerModel(opened.config), config, monitor)
     pages = PagePool(layout.pages_for(config.kv_pool_tokens), layout.page_tokens)
     region = transport.allocate(pages.num_pages * layout.page_bytes, opened.device)
-    endpoint = transport.serve(region, page_bytes=layout.page_bytes, epoch=monitor.epoch)
+    holder = transport.serve(region, page_bytes=layout.page_bytes, epoch=monitor.epoch)
     runner = Runner(model, tokenizer.special, pages, pool_view(region.tensor, layout), layout, sdpa_attention)
     scheduler = Scheduler(num_pages=pages.num_pages, page_tokens=layout.page_tokens, max_queue=config.max_queue)
     return Loaded(
         config=opened.config,
         tokenizer=tokenizer,
         layout=layout,
-        engine=ThinkerEngine(runner, scheduler, tokenizer, noise, transport, device_thread),
-        transport=transport,
-        endpoint=endpoint,
+        engine=ThinkerEngine(runner, scheduler, tokenizer, noise, holder, device_thread),
+        holder=holder,
         model_name=opened.name,
         model_hash=opened.hash,
         device_name=device_name(opened.device),

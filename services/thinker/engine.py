@@ -22,7 +22,7 @@ from services.thinker.prepare import PreparedRequest
 from services.thinker.runner import Runner
 from services.thinker.scheduler import Decode, Prefill, Scheduler, Work
 from services.thinker.scheduler import Seal as SealWork
-from transport.base import Transport
+from transport.holder import Holder
 
 Outcome = Piece | tuple[Announcement, Seal] | None
 
@@ -70,11 +70,11 @@ class ThinkerEngine:
         scheduler: Scheduler,
         tokenizer: Tokenizer,
         noise: NoiseSource,
-        transport: Transport,
+        holder: Holder,
         device_thread: ThreadPoolExecutor,
     ) -> None:
         self.runner, self.scheduler = runner, scheduler
-        self._tokenizer, self._noise, self._transport = tokenizer, noise, transport
+        self._tokenizer, self._noise, self._holder = tokenizer, noise, holder
         self._device_thread = device_thread
         self._tickets: dict[str, Ticket] = {}
         self._closing: list[Ticket] = []
@@ -160,7 +160,7 @@ class ThinkerEngine:
         assert ticket.handle_id is not None
         size = ticket.execution.prepared.output_size
         assert size is not None
-        digests = self._transport.publish(ticket.handle_id, pages)
+        digests = self._holder.publish(ticket.handle_id, pages)
         seal = Seal(contexts=tuple(contexts), size=size, unique_pages=len(pages))
         return Announcement(tuple(page_runs(pages)), tuple(digests)), seal
 
@@ -178,7 +178,7 @@ class ThinkerEngine:
             request_id = ticket.execution.prepared.request.request_id
             if self._tickets.pop(request_id, None) is not None:
                 if ticket.handle_id is not None:
-                    self._transport.release(ticket.handle_id)
+                    self._holder.release(ticket.handle_id)
                 ticket.execution.close()
         self._closing.clear()
         async with self._idle_closed:

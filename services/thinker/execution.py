@@ -10,10 +10,11 @@ from torch import Tensor
 from bagel.contexts import Block, BlockKind, Output, Role
 from bagel.errors import RequestError
 from bagel.model.noise import NoiseSource
+from bagel.model.observe import Observe, observe_nothing
 from bagel.tokens import TextStream, Tokenizer
 from services.thinker.pages import Sequence
 from services.thinker.prepare import PreparedRequest
-from services.thinker.runner import Observe, Runner, WorkCounters, observe_nothing
+from services.thinker.runner import Runner, WorkCounters
 from services.thinker.sampling import TokenSampler
 
 

@@ -23,7 +23,7 @@ class KvSourceServicer(kv_pb2_grpc.KvSourceServicer):
         lease = self._leases.find(
             request.handle_id, epoch=request.epoch, attempt=request.request.attempt, token=request.read_token
         )
-        token = loaded.transport.open_grant(lease.handle_id)
+        token = loaded.holder.open_grant(lease.handle_id)
         self._leases.grants += 1
         try:
             yield kv_pb2.ReadEvent(granted=kv_pb2.Granted(data_token=token))
@@ -34,7 +34,7 @@ class KvSourceServicer(kv_pb2_grpc.KvSourceServicer):
             raise DeadlineError(f"the read of {lease.handle_id} reached its deadline") from None
         finally:
             self._leases.grants -= 1
-            loaded.transport.close_grant(token)
+            loaded.holder.close_grant(token)
 
 
 def _message(event: Announcement | Seal) -> kv_pb2.ReadEvent:

@@ -1,6 +1,6 @@
 """Executes single blocks and tokens on the device. Knows pages and rows, but no requests, plans or queues."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,18 +12,13 @@ from bagel.kv_layout import KvLayout
 from bagel.model.attention import Attention
 from bagel.model.embeddings import grid_position_ids, latent_to_tokens
 from bagel.model.kv import PagedContext
+from bagel.model.observe import Observe, observe_nothing
 from bagel.model.stages import ThinkerModel
 from bagel.model.vae import sample_latent
 from bagel.model.vit import patchify, pixels_tensor
 from bagel.tokens import SpecialTokens
 from services.thinker.pages import PagePool
 from services.thinker.pages import Sequence as KvSequence
-
-Observe = Callable[[str, Tensor], None]
-
-
-def observe_nothing(name: str, value: Tensor) -> None:
-    """The default observer."""
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from services.thinker.engine import ThinkerEngine, Ticket
 from services.thinker.execution import Piece
 from services.thinker.leases import Lease, LeaseBook, Seal
 from services.thinker.prepare import ContextRequest, ImageSegment, PreparedRequest, TextSegment, model_limits, prepare
-from transport.base import Endpoint, Transport
+from transport.holder import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,7 @@ class Loaded:
     tokenizer: Tokenizer
     layout: KvLayout
     engine: ThinkerEngine
-    transport: Transport
-    endpoint: Endpoint
+    holder: Holder
     model_name: str
     model_hash: str
     device_name: str
@@ -153,7 +152,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
         return prepare(wanted, loaded.tokenizer, loaded.config)
 
     def _handle(self, request: kv_pb2.RequestId, lease: Lease, loaded: Loaded) -> kv_pb2.KvHandle:
-        endpoint = loaded.endpoint
+        endpoint = loaded.holder.endpoint
         return kv_pb2.KvHandle(
             handle_id=lease.handle_id,
             request=request,

@@ -11,9 +11,9 @@ from tests.transport.pair import CPU, EPOCH, PAGE_BYTES, PAGES, Pair, open_trans
 
 @pytest.fixture(params=["memory", "zeromq-tcp", "zeromq-ipc"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
-    holder, reader = open_transports(request.param, tmp_path)
-    pool = holder.allocate(PAGES * PAGE_BYTES, CPU)
+    server, reader = open_transports(request.param, tmp_path)
+    pool = server.allocate(PAGES * PAGE_BYTES, CPU)
     pool.tensor.random_(0, 256, generator=torch.Generator().manual_seed(5))
-    yield Pair(holder, reader, pool, holder.serve(pool, page_bytes=PAGE_BYTES, epoch=EPOCH))
+    yield Pair(server, server.serve(pool, page_bytes=PAGE_BYTES, epoch=EPOCH), reader, pool)
     reader.close()
-    holder.close()
+    server.close()

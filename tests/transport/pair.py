@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from bagel.kv_layout import PageRun, page_runs, pages_of
-from transport.base import Endpoint, FetchReport, FetchRequest, Region, Transport
+from transport.base import FetchReport, FetchRequest, Region, Transport
+from transport.holder import Holder
 from transport.memory import MemoryHub, MemoryTransport
 from transport.zeromq import ZeroMqTransport
 
@@ -22,10 +23,10 @@ PATIENCE_S = 20.0
 class Pair:
     """A holder that serves a pool of random pages, and a reader apart from it."""
 
-    holder: Transport
+    server: Transport
+    holder: Holder
     reader: Transport
     pool: Region
-    endpoint: Endpoint
 
     def page(self, number: int) -> torch.Tensor:
         return self.pool.tensor[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
@@ -37,7 +38,7 @@ class Pair:
 
     def request(self, runs: Sequence[PageRun], digests: Sequence[int], token: bytes) -> FetchRequest:
         return FetchRequest(
-            address=self.endpoint.address,
+            address=self.holder.endpoint.address,
             epoch=EPOCH,
             token=token,
             runs=runs,

@@ -14,9 +14,9 @@ from transport.errors import PeerLostError, TransferRefusedError
 
 
 def test_an_endpoint_says_how_and_where_pages_are_fetched(pair: Pair) -> None:
-    assert pair.endpoint.transport == pair.holder.capabilities.name
-    assert pair.endpoint.secure is pair.holder.capabilities.secure is True
-    assert not pair.endpoint.address.endswith(":0")
+    assert pair.holder.endpoint.transport == pair.server.capabilities.name
+    assert pair.holder.endpoint.secure is pair.server.capabilities.secure is True
+    assert not pair.holder.endpoint.address.endswith(":0")
 
 
 def test_random_runs_of_pages_land_in_order_and_byte_for_byte(pair: Pair) -> None:
@@ -109,8 +109,9 @@ def test_ending_what_is_not_there_is_fine(pair: Pair) -> None:
     pair.holder.release("unknown")
 
 
-def test_a_transport_that_serves_no_pool_publishes_nothing(pair: Pair) -> None:
+def test_a_transport_that_was_closed_serves_no_more_and_may_be_closed_again(pair: Pair) -> None:
+    request = pair.published([1, 2])
+    pair.server.close()
+    pair.server.close()
     with pytest.raises(PeerLostError):
-        pair.reader.publish("h", [0])
-    with pytest.raises(PeerLostError):
-        pair.reader.open_grant("h")
+        pair.fetch(request)

@@ -30,6 +30,7 @@ from transport.errors import (
     TransferRefusedError,
     TransferTimeoutError,
 )
+from transport.holder import Holder
 from transport.zeromq import ZeroMqTransport
 from transport.zeromq_wire import Answer, Ask, Status
 
@@ -41,17 +42,17 @@ def reader() -> Iterator[ZeroMqTransport]:
     transport.close()
 
 
-def _serving() -> tuple[ZeroMqTransport, str]:
-    """A real holder of all pages, and its address."""
+def _serving() -> tuple[ZeroMqTransport, Holder]:
+    """A real holder of all pages, and its transport."""
     transport = ZeroMqTransport("tcp://127.0.0.1:0")
     pool = Region(torch.frombuffer(bytearray(b"".join(PAGES)), dtype=torch.uint8))
-    return transport, transport.serve(pool, page_bytes=PAGE_BYTES, epoch=EPOCH).address
+    return transport, transport.serve(pool, page_bytes=PAGE_BYTES, epoch=EPOCH)
 
 
 @pytest.fixture
-def holder() -> Iterator[tuple[ZeroMqTransport, str]]:
-    transport, address = _serving()
-    yield transport, address
+def holder() -> Iterator[Holder]:
+    transport, holder = _serving()
+    yield holder
     transport.close()
 
 
@@ -119,9 +120,10 @@ def test_a_holder_that_dies_while_asked_is_lost_long_before_the_deadline(reader:
 
 
 def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqTransport) -> None:
-    transport, address = _serving()
-    transport.publish("h", [0, 2])
-    token = transport.open_grant("h")
+    transport, holder = _serving()
+    address = holder.endpoint.address
+    holder.publish("h", [0, 2])
+    token = holder.open_grant("h")
     assert reader.fetch(page_request(address, token=token), threading.Event()).pages == 2
     transport.close()
 
@@ -131,10 +133,10 @@ def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqTransport
     assert time.monotonic() - started < 3.0
 
 
-def test_garbage_does_not_stop_a_holder(holder: tuple[ZeroMqTransport, str], reader: ZeroMqTransport) -> None:
-    transport, address = holder
-    digests = transport.publish("h", [0, 2])
-    token = transport.open_grant("h")
+def test_garbage_does_not_stop_a_holder(holder: Holder, reader: ZeroMqTransport) -> None:
+    address = holder.endpoint.address
+    digests = holder.publish("h", [0, 2])
+    token = holder.open_grant("h")
     good, unheard = Ask(5, EPOCH, token, 0, 1).pack(), Ask(4, EPOCH, token, 0, 1).pack()
     with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
         raw.connect(address)
@@ -155,8 +157,8 @@ def test_garbage_does_not_stop_a_holder(holder: tuple[ZeroMqTransport, str], rea
     assert reader.fetch(page_request(address, token=token), threading.Event()).pages == 2
 
 
-def test_an_address_in_use_is_refused_by_name(holder: tuple[ZeroMqTransport, str], tmp_path: Path) -> None:
-    _, address = holder
+def test_an_address_in_use_is_refused_by_name(holder: Holder, tmp_path: Path) -> None:
+    address = holder.endpoint.address
     for taken in (address, f"ipc://{tmp_path}/no/such/folder/kv"):
         second = ZeroMqTransport(taken)
         with pytest.raises(ConfigError, match="choose another address") as refused:
@@ -169,7 +171,7 @@ def test_an_address_in_use_is_refused_by_name(holder: tuple[ZeroMqTransport, str
 def test_the_advertised_host_stands_in_the_endpoint(host: str, advertised: str) -> None:
     transport = ZeroMqTransport("tcp://127.0.0.1:0", advertise_host=host)
     try:
-        endpoint = transport.serve(transport.allocate(PAGE_BYTES, CPU), page_bytes=PAGE_BYTES, epoch=1)
+        endpoint = transport.serve(transport.allocate(PAGE_BYTES, CPU), page_bytes=PAGE_BYTES, epoch=1).endpoint
         assert endpoint.address.startswith(advertised)
         assert int(endpoint.address.removeprefix(advertised)) > 0
     finally:
