@@ -1,6 +1,6 @@
 """What every gRPC server and client here does alike: limits, deadlines, request ids, errors <-> statuses.
 
-The one `except Exception` of a process is in `ErrorInterceptor`.
+A stage catches `Exception` for its requests in one place, `ErrorInterceptor`.
 """
 
 import asyncio

@@ -26,8 +26,6 @@ class Capabilities:
 
     name: str
     secure: bool  # a reader reaches only what its grant names
-    across_processes: bool
-    across_hosts: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from transport.errors import PeerLostError, TransferCorruptError
 from transport.holder import Holder
 from transport.landing import check_digest, page_count, remaining_s
 
-CAPABILITIES = Capabilities(name="memory", secure=True, across_processes=False, across_hosts=False)
+CAPABILITIES = Capabilities(name="memory", secure=True)
 
 
 class MemoryHub:

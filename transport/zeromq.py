@@ -25,7 +25,7 @@ from transport.host_pages import host_view
 from transport.landing import check_digest, page_count, remaining_s
 from transport.zeromq_wire import Answer, Ask, Status
 
-CAPABILITIES = Capabilities(name="zeromq", secure=True, across_processes=True, across_hosts=True)
+CAPABILITIES = Capabilities(name="zeromq", secure=True)
 ASK_BYTES = 1 << 20  # pages of one ask, together, unless one page is larger
 WINDOW = 8  # asks in flight
 LOST_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL

@@ -2,7 +2,7 @@
 
 import torch
 
-from bagel.errors import ConfigError
+from bagel.errors import ConfigError, OverloadedError
 
 
 def open_device(name: str) -> torch.device:
@@ -47,3 +47,10 @@ def peak_memory_bytes(device: torch.device) -> int:
 def device_name(device: torch.device) -> str:
     """What people call the device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def explained(error: BaseException) -> BaseException:
+    """An error of a piece of work as its request hears it: device memory that ran out is an overload."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return OverloadedError("the device has too little free memory for this request; try again or make it smaller")
+    return error

@@ -92,7 +92,7 @@ class MotLayer(nn.Module):
         """q/k norm, then rope. Blocks with gen rows do both in float32, as the original does."""
         if num_gen:
             q, k = q.float(), k.float()
-        cos, sin = (table.to(dtype) for table in rope)
+        cos, sin = rope
         q = apply_rope(self._by_expert(lambda e, rows: e.q_norm(rows), q, num_gen), cos, sin)
         k = apply_rope(self._by_expert(lambda e, rows: e.k_norm(rows), k, num_gen), cos, sin)
         return q.to(dtype), k.to(dtype), v
@@ -127,7 +127,8 @@ class MotModel(nn.Module):
 
         `observe(layer, rows)` sees every layer's output.
         """
-        rope = rope_tables(positions, self.config.head_dim, self.config.rope_theta)
+        cos, sin = rope_tables(positions, self.config.head_dim, self.config.rope_theta)
+        rope = cos.to(x.dtype), sin.to(x.dtype)
         for index, layer in enumerate(self.layers):
             x = layer(x, num_gen, rope, index, context)
             if observe is not None:

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bagel.errors import DeadlineError, OverloadedError
+from bagel.errors import DeadlineError
 from bagel.images import encode
+from bagel.model.device import explained
 from bagel.model.flow import Step
 from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource
@@ -138,7 +139,7 @@ class DitEngine:
         return len(self._tickets)
 
     def submit(self, request: PictureRequest) -> Ticket:
-        """Accept a request. Raises RequestError, OverloadedError."""
+        """Accept a request. Raises RequestError."""
         position = self.scheduler.submit(request.job())
         ticket = Ticket(request, position, Totals(time.monotonic()))
         self._tickets[request.request_id] = ticket
@@ -170,16 +171,18 @@ class DitEngine:
     async def _execute(self, work: Work, ticket: Ticket) -> None:
         task = asyncio.create_task(self._piece(work, ticket))
         try:
-            error = await settle(task)
+            await asyncio.wait({task})
         except asyncio.CancelledError:
+            # The engine stops: a fetch is cut off, a piece on the device is waited for.
             task.cancel()
             await settle(task)
             raise
+        error = await settle(task)
         if self._tickets.get(work.request_id) is not ticket:
             return  # closed meanwhile; its id may name another request by now
         if error is not None:
             self.scheduler.remove(work.request_id)
-            ticket.events.put_nowait(_explained(error))
+            ticket.events.put_nowait(explained(error))
         self.scheduler.done(work)
 
     async def _piece(self, work: Work, ticket: Ticket) -> None:
@@ -258,9 +261,3 @@ def _synchronize(state: Tensor) -> None:
     """Wait for the device, so that a cancelled request stops within a step and times are true."""
     if state.device.type == "cuda":
         torch.cuda.synchronize(state.device)
-
-
-def _explained(error: BaseException) -> BaseException:
-    if isinstance(error, torch.OutOfMemoryError):
-        return OverloadedError("the device has too little free memory for this picture; try again or make it smaller")
-    return error

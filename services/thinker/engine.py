@@ -9,10 +9,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import torch
-
-from bagel.errors import DeadlineError, OverloadedError, RequestError
+from bagel.errors import DeadlineError, RequestError
 from bagel.kv_layout import page_runs
+from bagel.model.device import explained
 from bagel.model.noise import NoiseSource
 from bagel.tokens import Tokenizer
 from bagel.waiting import settle, sleep_until
@@ -87,7 +86,7 @@ class ThinkerEngine:
         return len(self._tickets)
 
     def submit(self, prepared: PreparedRequest, *, deadline_s: float, handle_id: str | None = None) -> Ticket:
-        """Accept a request; `handle_id` is where its context is published. Raises RequestError, OverloadedError."""
+        """Accept a request; `handle_id` is where its context is published. Raises RequestError."""
         job = prepared.job(self.runner.model.config, deadline_s=deadline_s)
         if job.request_id in self._tickets:
             raise RequestError(f"request {job.request_id} is held here already", param="request.id")
@@ -135,7 +134,7 @@ class ThinkerEngine:
         self._account(work, ticket.timings, time.monotonic() - started)
         if error is not None:
             self.scheduler.remove(work.request_id)
-            ticket.events.put_nowait(_explained(error))
+            ticket.events.put_nowait(explained(error))
             return
         outcome = future.result()
         more_tokens = isinstance(outcome, Piece) and outcome.finish_reason is None
@@ -183,9 +182,3 @@ class ThinkerEngine:
         self._closing.clear()
         async with self._idle_closed:
             self._idle_closed.notify_all()
-
-
-def _explained(error: BaseException) -> BaseException:
-    if isinstance(error, torch.OutOfMemoryError):
-        return OverloadedError("the device has too little free memory for this request; try again or make it smaller")
-    return error
