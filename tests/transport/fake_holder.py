@@ -40,13 +40,16 @@ def fake_holder(behave: Behaviour) -> Iterator[str]:
     """A ROUTER in a thread that answers each ask as `behave` says, until the test is over or it closes the socket."""
     context = zmq.Context()
     socket, stop = context.socket(zmq.ROUTER), threading.Event()
+    socket.setsockopt(zmq.LINGER, 0)
     port = socket.bind_to_random_port("tcp://127.0.0.1")
 
     def run() -> None:
-        while not stop.is_set() and not socket.closed:
-            if socket.poll(20):
-                peer, frame = socket.recv_multipart()
-                behave(socket, peer, Ask.unpack(frame))
+        # Closed by the thread that used it: a context that closes it from elsewhere may wait for ever.
+        with socket:
+            while not stop.is_set() and not socket.closed:
+                if socket.poll(20):
+                    peer, frame = socket.recv_multipart()
+                    behave(socket, peer, Ask.unpack(frame))
 
     thread = threading.Thread(target=run)
     thread.start()

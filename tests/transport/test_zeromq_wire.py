@@ -71,7 +71,7 @@ def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqTransport) ->
     [(PAGES[0][:-1],), (b"",), (), (PAGES[1],), (b"\xff" * PAGE_BYTES,)],
     ids=["shorter", "empty", "no page", "another page", "damaged"],
 )
-def test_ananswer_with_other_bytes_than_announced_is_corrupt(
+def test_an_answer_with_other_bytes_than_announced_is_corrupt(
     reader: ZeroMqTransport, frames: tuple[bytes, ...]
 ) -> None:
     with fake_holder(answer_with(*frames)) as address, pytest.raises(TransferCorruptError):
