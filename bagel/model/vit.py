@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bagel.config import VitConfig
-from bagel.model.attention import sdpa_attention
+from bagel.model.attention import Attention, sdpa_attention
 
 LAYER_NORM_EPS = 1e-6
 
@@ -50,10 +50,10 @@ class VitLayer(nn.Module):
         self.fc1 = nn.Linear(size, config.intermediate_size)
         self.fc2 = nn.Linear(config.intermediate_size, size)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, attention: Attention) -> Tensor:
         h = self.norm1(x)
         heads = (x.shape[0], self.heads, -1)
-        attended = sdpa_attention(self.q(h).view(heads), self.k(h).view(heads), self.v(h).view(heads), causal=False)
+        attended = attention(self.q(h).view(heads), self.k(h).view(heads), self.v(h).view(heads), causal=False)
         x = x + self.out(attended.reshape(x.shape))
         h = F.gelu(self.fc1(self.norm2(x)), approximate="tanh")
         out: Tensor = x + self.fc2(h)
@@ -72,15 +72,22 @@ class VitTower(nn.Module):
         self.post_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
 
     def forward(
-        self, patches: Tensor, position_ids: Tensor, observe: Callable[[str, Tensor], None] | None = None
+        self,
+        patches: Tensor,
+        position_ids: Tensor,
+        observe: Callable[[str, Tensor], None] | None = None,
+        attention: Attention = sdpa_attention,
     ) -> Tensor:
-        """patches [m, P*P*3], position_ids [m] -> [m, D]. `observe(name, rows)` sees `embed` and `layer0`."""
+        """patches [m, P*P*3], position_ids [m] -> [m, D]. `observe(name, rows)` sees `embed` and `layer0`.
+
+        `attention` decides who sees whom: by default all rows are one picture.
+        """
         x = self.patch_embedding(patches.to(self.patch_embedding.weight.dtype))
         x = x + self.position_embedding(position_ids)
         if observe is not None:
             observe("embed", x)
         for index, layer in enumerate(self.layers):
-            x = layer(x)
+            x = layer(x, attention)
             if observe is not None and index == 0:
                 observe("layer0", x)
         out: Tensor = self.post_norm(x)

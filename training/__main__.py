@@ -1,0 +1,69 @@
+"""`python -m training`: train the toy model; see `training/README.md`."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from training.batches import BatchSettings
+from training.export import merge_shards
+from training.joint import LEARNING_RATE, JointSettings
+from training.run import Run, RunSettings
+from training.vae import VaeSettings
+
+TOY = Path(__file__).parent.parent / "models" / "toy"
+
+
+def main() -> int:
+    """Exit status 0 when the run is complete, 3 when another call is needed to go on."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    tokenizer = commands.add_parser("tokenizer", help="learn the tokenizer from the grammar")
+    tokenizer.add_argument("--vocab-size", type=int, default=1280)
+    run = commands.add_parser("run", help="corpus, VAE, latents, joint training; call again until it is complete")
+    run.add_argument("--work", type=Path, required=True, help="folder for corpus and state, about 60 GB")
+    run.add_argument("--out", type=Path, required=True, help="folder for shards, logs and previews")
+    run.add_argument("--limit-s", type=float, default=1e9, help="stop after so many seconds")
+    run.add_argument("--workers", type=int, default=15)
+    run.add_argument("--corpus-scale", type=float, default=1.0)
+    run.add_argument("--vae-steps", type=int, default=5000)
+    run.add_argument("--steps", type=int, default=10000)
+    run.add_argument("--batch-scale", type=float, default=1.0)
+    run.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    run.add_argument("--no-compile", action="store_true")
+    merge = commands.add_parser("merge", help="shards -> models/toy")
+    merge.add_argument("shards", type=Path)
+    args = parser.parse_args()
+    match args.command:
+        case "tokenizer":
+            from training.tokenizer import train_tokenizer
+
+            train_tokenizer(TOY, args.vocab_size)
+            return 0
+        case "merge":
+            merge_shards(args.shards, TOY)
+            return 0
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    base = BatchSettings()
+    scaled = {k: max(2, int(getattr(base, k) * args.batch_scale)) for k in ("pictures", "edits", "questions", "texts")}
+    settings = RunSettings(
+        model=TOY,
+        work=args.work,
+        out=args.out,
+        limit_s=args.limit_s,
+        workers=args.workers,
+        corpus_scale=args.corpus_scale,
+        vae=VaeSettings(steps=args.vae_steps),
+        joint=JointSettings(steps=args.steps, learning_rate=args.learning_rate, compile=not args.no_compile),
+        batch=BatchSettings(**scaled),
+    )
+    complete = Run(settings)()
+    for name in ("vae.jsonl", "joint.jsonl"):
+        shutil.copy(args.work / name, args.out / name)
+    return 0 if complete else 3
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

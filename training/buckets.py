@@ -1,0 +1,40 @@
+"""Which pictures the corpus holds: sizes and how many of each, and how often training visits them."""
+
+from dataclasses import dataclass
+
+CHUNK = 500  # pictures that one worker renders at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """Pictures of one size; `scenes` alone and `edits` as before/after pairs. `share` of the steps visits it."""
+
+    width: int
+    height: int
+    scenes: int
+    edits: int
+    share: float
+
+    @property
+    def name(self) -> str:
+        """As in `384x256`."""
+        return f"{self.width}x{self.height}"
+
+    @property
+    def tokens(self) -> int:
+        """Latent tokens of a picture, 16 x 16 pixels each."""
+        return self.width * self.height // 256
+
+
+BASE = Bucket(width=256, height=256, scenes=60_000, edits=24_000, share=0.68)
+BUCKETS = (
+    BASE,
+    Bucket(width=128, height=128, scenes=10_000, edits=2_000, share=0.05),
+    Bucket(width=320, height=192, scenes=5_000, edits=1_000, share=0.04),
+    Bucket(width=192, height=320, scenes=5_000, edits=1_000, share=0.04),
+    Bucket(width=384, height=256, scenes=3_000, edits=1_000, share=0.03),
+    Bucket(width=512, height=512, scenes=6_000, edits=2_000, share=0.11),
+    Bucket(width=512, height=384, scenes=3_000, edits=500, share=0.03),
+    Bucket(width=768, height=768, scenes=1_000, edits=0, share=0.02),
+)
+TEXTS = 40_000

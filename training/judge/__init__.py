@@ -1,0 +1,1 @@
+"""Whether what a model made or said is right."""

@@ -1,0 +1,140 @@
+"""One training run from nothing to shards, in stages that pick up where the last call stopped."""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from bagel.config import load_model_config
+from bagel.tokens import read_special_tokens
+from training.batches import Batches, BatchSettings
+from training.corpus import Chunk, Writer, make_chunk
+from training.export import write_shards
+from training.joint import JointSettings, JointTrainer
+from training.model import ToyModel
+from training.previews import preview
+from training.store import _for_vae, all_chunks, encode_corpus, latent_statistics, load_shelves, vae_pools
+from training.vae import Autoencoder, VaeSettings, train_vae
+
+RENDER_DEADLINE_S = 900.0
+SAVE_MARGIN_S = 25.0  # previews, shards and state at the end of a call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Where, how much, and how long a single call may take."""
+
+    model: Path
+    work: Path
+    out: Path
+    limit_s: float
+    workers: int
+    corpus_scale: float
+    vae: VaeSettings
+    joint: JointSettings
+    batch: BatchSettings
+
+
+class Run:
+    """The stages: corpus (in background processes), VAE, latents, joint training, shards."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._s = settings
+        self._started = time.monotonic()
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._chunks = all_chunks(settings.corpus_scale)
+        settings.work.mkdir(parents=True, exist_ok=True)
+        settings.out.mkdir(parents=True, exist_ok=True)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+    def __call__(self) -> bool:
+        """Do what is left within the limit; whether the run is complete."""
+        config = load_model_config(self._s.model)
+        torch.manual_seed(self._s.joint.seed)
+        model = ToyModel(config, read_special_tokens(self._s.model)).to(self._device)
+        self._vae_and_latents(model)
+        scale = self._scale()
+        vae = replace(config.vae, scale_factor=scale[0], shift_factor=scale[1])
+        model.config = config = replace(config, vae=vae)
+        shelves = load_shelves(self._s.work, self._chunks, self._device)
+        self._say("corpus is on the device")
+        trainer = JointTrainer(model, self._s.joint, self._device)
+        state = self._s.work / "joint.safetensors"
+        if state.exists():
+            trainer.load(state)
+            self._say(f"goes on at step {trainer.step}")
+        batches = Batches(shelves, config, self._s.batch, self._device)
+        done = trainer.run(batches, until_s=self._started + self._s.limit_s - SAVE_MARGIN_S, log=self._logger("joint"))
+        trained = trainer.use_averaged()
+        writer = Writer(self._s.model)
+        with torch.compiler.set_stance("force_eager"):
+            for size in ((256, 256), (512, 512)):
+                sheet = preview(model, config, writer, size)
+                sheet.save(self._s.out / f"preview-{size[0]}-{trainer.step:06d}.jpg", quality=85)
+        write_shards(model, scale, self._s.out)
+        trainer.restore(trained)
+        trainer.save(state)
+        self._say(f"stopped at step {trainer.step} of {self._s.joint.steps}")
+        return done
+
+    def _vae_and_latents(self, model: ToyModel) -> None:
+        path = self._s.work / "vae.safetensors"
+        autoencoder = Autoencoder(model.thinker.encoder, model.dit.decoder).to(self._device)
+        marker = self._s.work / "encoded"
+        if marker.exists():
+            autoencoder.load_state_dict(load_file(path))
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self._s.workers, mp_context=context) as pool:
+            futures = {c: pool.submit(make_chunk, c, self._s.model, self._s.work) for c in self._missing()}
+            if path.exists():
+                autoencoder.load_state_dict(load_file(path))
+            else:
+                self._wait([f for c, f in futures.items() if _for_vae(c)], "pictures for the VAE")
+                pools = vae_pools(self._s.work, self._chunks, self._device)
+                train_vae(autoencoder, pools, self._s.vae, self._logger("vae"))
+                save_file({k: v.contiguous() for k, v in autoencoder.state_dict().items()}, path)
+                self._say("the VAE is trained")
+            self._wait(list(futures.values()), "the corpus")
+        autoencoder.encoder.eval()
+        encode_corpus(self._s.work, self._chunks, autoencoder.encoder, self._device, self._say)
+        marker.touch()
+
+    def _missing(self) -> list[Chunk]:
+        return [c for c in self._chunks if not (self._s.work / f"{c.name}.npz").exists()]
+
+    def _wait(self, futures: list[Future[Path]], what: str) -> None:
+        deadline = time.monotonic() + RENDER_DEADLINE_S
+        for done, future in enumerate(futures, 1):
+            future.result(timeout=max(0.0, deadline - time.monotonic()))
+            if done % 40 == 0 or done == len(futures):
+                self._say(f"{what}: {done} of {len(futures)} chunks")
+
+    def _scale(self) -> tuple[float, float]:
+        path = self._s.work / "vae_scale.json"
+        if not path.exists():
+            path.write_text(json.dumps(latent_statistics(self._s.work, self._chunks)), encoding="utf-8")
+        scale, shift = json.loads(path.read_text(encoding="utf-8"))
+        return float(scale), float(shift)
+
+    def _logger(self, name: str) -> Callable[[int, dict[str, float]], None]:
+        path = self._s.work / f"{name}.jsonl"
+
+        def log(step: int, values: dict[str, float]) -> None:
+            record = {"step": step, "s": round(time.monotonic() - self._started, 1), **values}
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+            shown = " ".join(f"{key} {value:.4g}" for key, value in values.items())
+            self._say(f"{name} {step}: {shown}")
+
+        return log
+
+    def _say(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._started:6.1f} s] {text}", flush=True)
