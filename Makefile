@@ -10,7 +10,8 @@ PROTOC := -m grpc_tools.protoc -I protos
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint format types imports stubs protos parity parity-bf16 parity-services clean
+.PHONY: help demo serve test check lint format types imports stubs protos parity parity-bf16 parity-services \
+	toy-eval gallery clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -57,6 +58,12 @@ parity-bf16: $(VENV)/.dev  ## the same in bfloat16, against twice the reference'
 
 parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT process: make parity-services GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
+
+toy-eval: $(VENV)/.stage  ## 400 held-out tasks through the services, judged by code: a table, out/toy-eval.json and .png
+	$(BIN)/python -m training.evaluation
+
+gallery: $(VENV)/.stage  ## make docs/gallery.md and its pictures again
+	$(BIN)/python -m training.evaluation.gallery
 
 clean:  ## remove what was made
 	rm -rf $(VENV) build out

@@ -1,6 +1,7 @@
-"""Where a model comes from: a local folder, a Hugging Face id, or a configuration that the project bundles.
+"""Where a model comes from: a local folder, a Hugging Face id, or what the project bundles.
 
-Knows nothing of tensors. Downloads take safetensors and JSON only; `HF_HUB_OFFLINE` is honoured by the hub library.
+Bundled are a small model, `toy`, and the official configuration without weights. Knows nothing of tensors.
+Downloads take safetensors and JSON only; `HF_HUB_OFFLINE` is honoured by the hub library.
 """
 
 import hashlib
@@ -12,10 +13,14 @@ from bagel.config import ModelConfig
 from bagel.errors import ConfigError
 
 OFFICIAL_ID = "ByteDance-Seed/BAGEL-7B-MoT"
+TOY = "toy"
 LOAD_FORMATS = ("auto", "safetensors", "dummy")
 WEIGHT_FILES = ("ema.safetensors", "ae.safetensors")
-_PRESETS = Path(__file__).parent / "presets"
-_PRESET_OF = {"first-light": "first-light", "bagel-7b-mot": "bagel-7b-mot", OFFICIAL_ID: "bagel-7b-mot"}
+_PACKAGE = Path(__file__).parent
+_PRESETS = _PACKAGE / "presets"
+_PRESET_OF = {"bagel-7b-mot": "bagel-7b-mot", OFFICIAL_ID: "bagel-7b-mot"}
+# A wheel brings the toy model among its presets; in a checkout it lies beside the packages.
+_TOY_FOLDERS = (_PRESETS / TOY, _PACKAGE.parent / "models" / TOY)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HEADER_HASH_BYTES = 1 << 20
 
@@ -32,12 +37,13 @@ class ModelSource:
 def resolve_model(model: str, *, load_format: str, revision: str | None = None) -> ModelSource:
     """Find a model, downloading it if it is a Hugging Face id. Blocking. Raises ConfigError.
 
+    `toy` is the bundled model wherever the process runs; a folder of that name is given as `./toy`.
     `revision` pins a commit, tag or branch of the hub; stages of one deployment should be given the same commit, and
     `bagel serve` resolves it once for all of them.
     """
     if load_format not in LOAD_FORMATS:
         raise ConfigError(f"--load-format {load_format}: take {', '.join(LOAD_FORMATS)}")
-    folder = Path(model).expanduser()
+    folder = _toy_folder() if model == TOY else Path(model).expanduser()
     if folder.is_dir():
         return _local(folder.resolve(), load_format)
     if model in _PRESET_OF and (load_format == "dummy" or model != OFFICIAL_ID):
@@ -46,7 +52,7 @@ def resolve_model(model: str, *, load_format: str, revision: str | None = None) 
         preset = _PRESET_OF[model]
         return ModelSource(folder=_PRESETS / preset, name=preset, dummy=True)
     if not _HUB_ID.fullmatch(model):
-        known = ", ".join(name for name in _PRESET_OF if name != OFFICIAL_ID)
+        known = ", ".join((TOY, *(name for name in _PRESET_OF if name != OFFICIAL_ID)))
         raise ConfigError(f"{model}: no such folder; give a folder, a Hugging Face id (owner/name), or one of {known}")
     return ModelSource(folder=_download(model, revision), name=model, dummy=load_format == "dummy")
 
@@ -61,6 +67,16 @@ def model_hash(source: ModelSource, config: ModelConfig) -> str:
         with path.open("rb") as file:
             h.update(file.read(_HEADER_HASH_BYTES))
     return h.hexdigest()[:16]
+
+
+def _toy_folder() -> Path:
+    for folder in _TOY_FOLDERS:
+        if folder.is_dir():
+            return folder
+    raise ConfigError(
+        f"{TOY}: the bundled model is not here, neither {_TOY_FOLDERS[0]} nor {_TOY_FOLDERS[1]} exists; install the"
+        " wheel of bagel-serve, take models/toy from its repository, or name another model"
+    )
 
 
 def _local(folder: Path, load_format: str) -> ModelSource:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bagel.errors import ConfigError
+from bagel.settings import DEFAULT_SIDE_PX
 
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "silu", "relu")
 
@@ -91,6 +92,8 @@ class ModelConfig:
     max_latent_size: int = 64
     vit_grid_side: int = 70
     connector_act: str = "gelu_pytorch_tanh"
+    # Our own key: the side, in pixels, of a picture whose size nobody gave. None is the official behaviour.
+    default_image_size: int | None = None
 
     @property
     def token_pixels(self) -> int:
@@ -106,6 +109,11 @@ class ModelConfig:
     def max_image_side(self) -> int:
         """Longest side of an output picture, in pixels: the position table ends there."""
         return self.max_latent_size * self.token_pixels
+
+    @property
+    def default_image_side(self) -> int:
+        """Side of a picture when neither the request nor an input picture gives one, in pixels."""
+        return self.default_image_size or min(DEFAULT_SIDE_PX, self.max_image_side)
 
 
 def load_model_config(folder: Path) -> ModelConfig:
@@ -142,6 +150,9 @@ class _Section:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ConfigError(f"{self.path}: {self.name}{key} must be an integer of at least {least}, not {value!r}")
         return value
+
+    def optional_integer(self, key: str) -> int | None:
+        return None if self.values.get(key) is None else self.integer(key, 1)
 
     def number(self, key: str, default: float) -> float:
         value = self.values.get(key)
@@ -252,6 +263,7 @@ def _top_config(s: _Section, llm: LlmConfig, vit: VitConfig) -> ModelConfig:
         max_latent_size=s.integer("max_latent_size", official.max_latent_size),
         vit_grid_side=s.integer("vit_max_num_patch_per_side", official.vit_grid_side),
         connector_act=str(act),
+        default_image_size=s.optional_integer("default_image_size"),
     )
 
 
@@ -269,5 +281,9 @@ def _check(config: ModelConfig, folder: Path) -> None:
         wrong.append(f"downsample {vae.downsample} does not match {len(vae.channel_multipliers)} VAE levels")
     if any(vae.channels * m % 32 for m in vae.channel_multipliers):
         wrong.append("every VAE width must be a multiple of its 32 norm groups")
+    if (config.default_image_size or 0) % config.token_pixels:
+        wrong.append(f"default_image_size must be a multiple of the {config.token_pixels} px of a token")
+    if (config.default_image_size or 0) > config.max_image_side:
+        wrong.append(f"default_image_size must be at most {config.max_image_side}, where max_latent_size ends")
     if wrong:
         raise ConfigError(f"{folder}: the configuration contradicts itself: " + "; ".join(wrong))

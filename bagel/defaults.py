@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-MODEL = "first-light"
+MODEL = "toy"
 HTTP_HOST = "127.0.0.1"
 HTTP_PORT = 8091
 KV_PAGE_TOKENS = 16

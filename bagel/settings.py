@@ -14,6 +14,7 @@ MAX_NEW_TOKENS = 32768
 MAX_GUIDANCE_SCALE = 100.0
 MAX_TIMESTEP_SHIFT = 100.0
 MAX_SEED = 2**63 - 1
+# Of a picture whose size nobody gave, unless the checkpoint has a default of its own or draws no picture so large.
 DEFAULT_SIDE_PX = 1024
 # The official demo feeds at most 512 tokens, the start marker among them: 511 are visible.
 DEFAULT_MAX_TOKENS = 511
@@ -102,6 +103,7 @@ class ModelLimits:
 
     token_pixels: int
     max_side_px: int
+    default_side_px: int
     max_context_tokens: int
 
     @property

@@ -65,7 +65,7 @@ class StageConfig:
 
 
 _HELP = {
-    "model": "local folder, Hugging Face id, or a bundled configuration",
+    "model": "local folder, Hugging Face id, or a bundled model",
     "model_name": "name that clients use; default: that of the model",
     "load_format": f"one of {', '.join(LOAD_FORMATS)}; dummy draws seeded random weights",
     "revision": "commit, tag or branch of the hub",

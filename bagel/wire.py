@@ -80,6 +80,7 @@ def limits_from_proto(message: settings_pb2.ModelInfo) -> ModelLimits:
     return ModelLimits(
         token_pixels=message.token_pixels,
         max_side_px=message.max_side_px,
+        default_side_px=message.default_side_px,
         max_context_tokens=message.max_context_tokens,
     )
 

@@ -18,6 +18,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from bagel import defaults
+from bagel.settings import DEFAULT_SIDE_PX
 from examples.openai_chat_client import post, read_answer
 
 START_TIMEOUT_S = 300.0
@@ -35,8 +37,9 @@ def main() -> int:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             print(f"ready after {_wait_ready(url, server):.1f} s", flush=True)
-            _run_tasks(url, options)
-            same = _check_order(url, options)
+            side = options.side or _largest_side(url)
+            _run_tasks(url, options, side)
+            same = _check_order(url, side)
             _print_stages(url)
         finally:
             server.send_signal(signal.SIGTERM)
@@ -44,9 +47,9 @@ def main() -> int:
     return 0 if same else 1
 
 
-def _run_tasks(url: str, options: argparse.Namespace) -> None:
-    picture = _draw_picture(options.side)
-    size = {"height": options.side, "width": options.side, "num_inference_steps": options.steps, "seed": 42}
+def _run_tasks(url: str, options: argparse.Namespace, side: int) -> None:
+    picture = _draw_picture(side)
+    size = {"height": side, "width": side, "num_inference_steps": options.steps, "seed": 42}
     text = {"modalities": ["text"], "max_tokens": options.tokens}
     image = {"modalities": ["image"], **size}
     for name, prompt, given, settings in (
@@ -64,10 +67,10 @@ def _run_tasks(url: str, options: argparse.Namespace) -> None:
         _print_row(name, seconds, answer)
 
 
-def _check_order(url: str, options: argparse.Namespace) -> bool:
+def _check_order(url: str, side: int) -> bool:
     """The same two requests alone and in both orders: every picture must be the same bytes."""
-    size = {"height": options.side // 2, "width": options.side // 2, "num_inference_steps": 8, "seed": 7}
-    edit = _body("Make the sky green", _draw_picture(options.side // 2), {"modalities": ["image"], **size})
+    size = {"height": side // 2, "width": side // 2, "num_inference_steps": 8, "seed": 7}
+    edit = _body("Make the sky green", _draw_picture(side // 2), {"modalities": ["image"], **size})
     draw = _body("A red house", None, {"modalities": ["image"], **size})
     order = (edit, draw, draw, edit, edit, draw)
     pictures = [read_answer(post(f"{url}/v1/chat/completions", body))[0] for body in order]
@@ -111,6 +114,12 @@ def _wait_ready(url: str, server: "subprocess.Popen[bytes]") -> float:
     raise SystemExit(f"the server was not ready within {START_TIMEOUT_S:.0f} s; see its log")
 
 
+def _largest_side(url: str) -> int:
+    """The official side, or that of the largest picture that the model draws."""
+    with urllib.request.urlopen(f"{url}/v1/models", timeout=5) as response:
+        return min(DEFAULT_SIDE_PX, int(json.load(response)["data"][0]["limits"]["max_side_px"]))
+
+
 def _readiness(url: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as response:
@@ -139,11 +148,11 @@ def _draw_picture(side: int) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="first-light")
+    parser.add_argument("model", nargs="?", default=defaults.MODEL)
     parser.add_argument("--load-format", default="auto")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--side", type=int, default=1024, help="pixels a side")
+    parser.add_argument("--side", type=int, help=f"pixels a side; default: {DEFAULT_SIDE_PX}, or the model's largest")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--port", type=int, default=8191)

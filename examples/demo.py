@@ -66,7 +66,7 @@ def main() -> int:
             server.send_signal(signal.SIGTERM)
             status = server.wait(STOP_TIMEOUT_S)
     print(f"server stopped with status {status}; its log is {log_path}")
-    print("The default model has random weights: its pictures are noise and its words mean nothing.")
+    print("The default model is a toy that knows a small drawn world; anything else gives the nearest thing in it.")
     return status
 
 

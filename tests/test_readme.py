@@ -30,6 +30,11 @@ def test_the_tree_names_every_source_file_and_no_other() -> None:
         assert listed[folder] == files, folder
 
 
+def test_the_tree_names_every_folder_of_the_training() -> None:
+    folders = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "training").rglob("*.py")}
+    assert folders <= set(tree())
+
+
 def test_every_make_target_that_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = README + (ROOT / "CONTRIBUTING.md").read_text()

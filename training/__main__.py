@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.batches import BatchSettings
 from training.export import merge_shards
-from training.joint import LEARNING_RATE, JointSettings
+from training.joint import JointSettings
 from training.run import Run, RunSettings
 from training.vae import VaeSettings
 
@@ -28,7 +28,6 @@ def main() -> int:
     run.add_argument("--vae-steps", type=int, default=5000)
     run.add_argument("--steps", type=int, default=10000)
     run.add_argument("--batch-scale", type=float, default=1.0)
-    run.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     run.add_argument("--no-compile", action="store_true")
     merge = commands.add_parser("merge", help="shards -> models/toy")
     merge.add_argument("shards", type=Path)
@@ -56,12 +55,13 @@ def _run(args: argparse.Namespace) -> int:
         workers=args.workers,
         corpus_scale=args.corpus_scale,
         vae=VaeSettings(steps=args.vae_steps),
-        joint=JointSettings(steps=args.steps, learning_rate=args.learning_rate, compile=not args.no_compile),
+        joint=JointSettings(steps=args.steps, compile=not args.no_compile),
         batch=BatchSettings(**scaled),
     )
     complete = Run(settings)()
     for name in ("vae.jsonl", "joint.jsonl"):
-        shutil.copy(args.work / name, args.out / name)
+        if (args.work / name).exists():
+            shutil.copy(args.work / name, args.out / name)
     return 0 if complete else 3
 
 

@@ -9,24 +9,26 @@ from bagel.config import ModelConfig
 from training.blocks import Kept, RowSlots, geometry
 from training.buckets import BUCKETS, Bucket
 from training.corpus import Part
-from training.model import Group
+from training.model import Group, compute_dtype
 from training.store import Shelf
 
-THINK_SHARE = 0.25
+THINK_SHARE = 0.15
+# Flat pictures show their structure through much noise: most of what is to be learnt lies at times near 1.
+TIME_SHIFT = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSettings:
     """Samples of each task in a step at the base size; pictures scale with the inverse of their tokens."""
 
-    pictures: int = 160
-    edits: int = 48
-    questions: int = 96
+    pictures: int = 240
+    edits: int = 56
+    questions: int = 112
     texts: int = 64
     drop_all: float = 0.1  # neither text nor picture: the unconditional context of text -> image
     drop_prompt: float = 0.08  # an edit without its text
     drop_picture: float = 0.1  # an edit without its picture
-    uniform_times: float = 0.2
+    uniform_times: float = 0.15
 
 
 class Batches:
@@ -36,6 +38,7 @@ class Batches:
         self, shelves: dict[tuple[Part, str], Shelf], config: ModelConfig, settings: BatchSettings, device: torch.device
     ) -> None:
         self._shelves, self._config, self._settings, self._device = shelves, config, settings, device
+        self._dtype = compute_dtype(device)
         self._buckets = [b for b in BUCKETS if (Part.SCENES, b.name) in shelves]
 
     def draw(self, step: int, seed: int) -> tuple[Bucket, list[Group]]:
@@ -76,7 +79,7 @@ class Batches:
         at = times[:, None, None]
         return Group(
             slots=slots,
-            geometry=geometry(slots, ids, blocks, self._kept(count, edit=edit), _mask_type(self._device)),
+            geometry=geometry(slots, ids, blocks, self._kept(count, edit=edit), self._dtype),
             text_ids=ids,
             grid=(bucket.height // 16, bucket.width // 16),
             noisy=(1 - at) * clean + at * noise,
@@ -97,7 +100,7 @@ class Batches:
         kept = Kept(everything, everything, everything)
         return Group(
             slots=slots,
-            geometry=geometry(slots, ids, blocks, kept, _mask_type(self._device)),
+            geometry=geometry(slots, ids, blocks, kept, self._dtype),
             text_ids=ids,
             patches=patches,
             patch_grid=_patch_grid(slots.patches, shelf.bucket, self._config),
@@ -117,7 +120,7 @@ class Batches:
 
     def _times(self, count: int, bucket: Bucket) -> Tensor:
         """Logit-normal times, shifted the further the larger the picture; a share of them uniform."""
-        shift = 1.5 * (bucket.tokens / BUCKETS[0].tokens) ** 0.5
+        shift = TIME_SHIFT * (bucket.tokens / BUCKETS[0].tokens) ** 0.25
         t = torch.sigmoid(torch.randn(count, device=self._device))
         t = shift * t / (1 + (shift - 1) * t)
         uniform = torch.rand(count, device=self._device)
@@ -164,7 +167,3 @@ def _patch_grid(patches: int, bucket: Bucket | None, config: ModelConfig) -> tup
 
 def _count(samples: int, scale: float) -> int:
     return max(2, min(2 * samples, round(samples * scale)))
-
-
-def _mask_type(device: torch.device) -> torch.dtype:
-    return torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -29,6 +29,7 @@ class Block(IntEnum):
 
 
 TEXT_BLOCKS = (Block.SYSTEM, Block.PROMPT, Block.OUTPUT)
+PICTURE_BLOCKS = (Block.NOISE, Block.VAE, Block.VIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,18 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Of a group: rotary positions [B, T], additive mask [B, 1, T, T] and next-token targets [B, text]."""
+    """Of a group of B samples with T rows, `fixed` of them not text: what attention and losses need.
 
-    positions: Tensor
-    mask: Tensor
-    targets: Tensor
+    All rows of a picture block see the same keys, so `hidden` [B, T, 3] says for NOISE, VAE and VIT queries which keys
+    they do not see; `queries` [fixed, 3] is the one-hot kind of each such row. Text rows have their own additive
+    `text_mask` [B, 1, text, T].
+    """
+
+    positions: Tensor  # [B, T]
+    hidden: Tensor
+    queries: Tensor
+    text_mask: Tensor
+    targets: Tensor  # [B, text]
 
 
 def geometry(slots: RowSlots, text_ids: Tensor, text_blocks: Tensor, kept: Kept, dtype: torch.dtype) -> Geometry:
@@ -87,7 +95,14 @@ def geometry(slots: RowSlots, text_ids: Tensor, text_blocks: Tensor, kept: Kept,
     positions = torch.gather(starts, 1, blocks)
     order = _order_in_block(text_blocks)
     positions[:, fixed.shape[1] :] += order
-    return Geometry(positions, _mask(blocks, fixed.shape[1], order, dtype), _targets(text_ids, text))
+    kinds = torch.tensor([int(block) for block in PICTURE_BLOCKS], device=text.device)
+    return Geometry(
+        positions=positions,
+        hidden=(blocks[:, :, None] > kinds).to(dtype),
+        queries=(slots.blocks().to(text.device)[:, None] == kinds).to(dtype),
+        text_mask=_text_mask(blocks, fixed.shape[1], order, dtype),
+        targets=_targets(text_ids, text),
+    )
 
 
 def _after_dropout(text_blocks: Tensor, kept: Kept) -> Tensor:
@@ -119,13 +134,12 @@ def _order_in_block(text_blocks: Tensor) -> Tensor:
     return index - torch.where(text_blocks == Block.OUTPUT, prompt, 0)
 
 
-def _mask(blocks: Tensor, fixed: int, order: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where a row is seen, -inf where not: earlier blocks, the whole own picture block, one's own text so far."""
-    full = torch.zeros(blocks.shape[0], fixed, dtype=order.dtype, device=order.device)
-    rank = torch.cat((full, order), dim=1)  # all rows of a picture block have rank 0: they see each other
-    # A row of an earlier block, or of the own block with at most the own rank.
-    earlier = blocks[:, None, :] < blocks[:, :, None]
-    seen = earlier | ((blocks[:, None, :] == blocks[:, :, None]) & (rank[:, None, :] <= rank[:, :, None]))
+def _text_mask(blocks: Tensor, fixed: int, order: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a text row sees a key, -inf where not: earlier blocks, and its own block up to itself."""
+    text = blocks[:, fixed:, None]
+    rank = torch.cat((torch.zeros_like(blocks[:, :fixed]), order), dim=1)
+    own = (blocks[:, None, :] == text) & (rank[:, None, :] <= order[:, :, None])
+    seen = (blocks[:, None, :] < text) | own
     mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
     return mask[:, None]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bagel.config import ModelConfig
 from bagel.model.embeddings import grid_position_ids, sincos_table
@@ -18,6 +19,10 @@ from bagel.tokens import SpecialTokens
 from training.blocks import IGNORED, MARKERS, Geometry, RowSlots
 
 INIT_STD = 0.02
+# Not cuDNN's: with these inputs its gradients were not numbers.
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+CHANNEL_MULTIPLE = 8  # attention kernels take head sizes in steps of this
+HIDDEN_SCORE = -4096.0  # before the scale 1/8
 _FROZEN = ("latents.pos_embed",)
 
 
@@ -52,18 +57,18 @@ class GroupAttention:
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q [N, A, d], k and v [N, K, d] over the rows of all groups -> [N, A, d]."""
         del layer
+        sizes = [g.samples * g.slots.gen for g in self._groups] + [g.samples * g.slots.und for g in self._groups]
+        pieces = [x.split(sizes) for x in (q, k, v)]  # a split's gradient is one concatenation, a slice's is not
         gen, und = [], []
-        gen_at, und_at = 0, sum(g.samples * g.slots.gen for g in self._groups)
-        for group in self._groups:
-            gen_end, und_end = gen_at + group.samples * group.slots.gen, und_at + group.samples * group.slots.und
-            rows = [
-                torch.cat((_split(x[gen_at:gen_end], group.samples), _split(x[und_at:und_end], group.samples)), dim=1)
-                for x in (q, k, v)
+        for index, group in enumerate(self._groups):
+            joined = [
+                torch.cat((_split(x[index], group.samples), _split(x[index + len(self._groups)], group.samples)), dim=1)
+                for x in pieces
             ]
-            out = _masked_attention(*rows, group.geometry.mask)
-            gen.append(out[:, : group.slots.gen].flatten(0, 1))
-            und.append(out[:, group.slots.gen :].flatten(0, 1))
-            gen_at, und_at = gen_end, und_end
+            out = _group_attention(*joined, group.geometry)
+            own_gen, own_und = out.split((group.slots.gen, group.slots.und), dim=1)
+            gen.append(own_gen.flatten(0, 1))
+            und.append(own_und.flatten(0, 1))
         return torch.cat((*gen, *und))
 
 
@@ -77,7 +82,8 @@ class PictureAttention:
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
         """[B * m, A, d] each -> [B * m, A, d]."""
         assert not causal
-        return _masked_attention(*(_split(x, self._pictures) for x in (q, k, v)), None).flatten(0, 1)
+        rows = [_split(x, self._pictures) for x in (q, k, v)]
+        return _attention(*rows, None, q.shape[-1] ** -0.5).flatten(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,12 @@ class ToyModel(nn.Module):
                 found.setdefault(slot.name, slot)
         return list(found.values())
 
+    def cast(self, dtype: torch.dtype) -> None:
+        """Everything but the VAE in `dtype`, as the stages hold it."""
+        self.to(dtype)
+        self.thinker.encoder.float()
+        self.dit.decoder.float()
+
     def trained(self) -> list[tuple[str, nn.Parameter]]:
         """Parameters of joint training: everything but the VAE, the fixed tables and the DiT's copy of the markers."""
         skipped = ("thinker.encoder.", "dit.decoder.", "dit.markers")
@@ -117,89 +129,94 @@ class ToyModel(nn.Module):
             if not name.startswith(skipped) and not name.endswith(_FROZEN)
         ]
 
-    def rows(self, groups: Sequence[Group]) -> tuple[Tensor, int]:
-        """Last layer's rows of all groups and how many of them are gen rows."""
-        gen = [rows for g in groups for rows in self._gen_rows(g)]
-        und = [self._und_rows(g) for g in groups]
+    def rows(self, groups: Sequence[Group]) -> list[tuple[Tensor, Tensor]]:
+        """Last layer's rows of every group: gen [B, gen, H] and und [B, und, H]."""
+        pictures = self._picture_rows([g for g in groups if g.patches is not None])
+        gen = [self._gen_rows(g) for g in groups]
+        und = [self._und_rows(g, pictures.pop(0) if g.patches is not None else None) for g in groups]
         positions = [g.geometry.positions[:, : g.slots.gen].flatten() for g in groups]
         positions += [g.geometry.positions[:, g.slots.gen :].flatten() for g in groups]
-        num_gen = sum(g.samples * g.slots.gen for g in groups)
+        joined = [rows.flatten(0, 1) for rows in (*gen, *und)]
         x = self.thinker.mot(
-            torch.cat((*gen, *und)), num_gen=num_gen, positions=torch.cat(positions), context=GroupAttention(groups)
+            torch.cat(joined),
+            num_gen=sum(rows.shape[0] for rows in joined[: len(groups)]),
+            positions=torch.cat(positions),
+            context=GroupAttention(groups),
         )
-        return x, num_gen
+        pieces = x.split([rows.shape[0] for rows in joined])
+        shaped = [piece.view(*rows.shape) for piece, rows in zip(pieces, (*gen, *und), strict=True)]
+        return list(zip(shaped[: len(groups)], shaped[len(groups) :], strict=True))
 
     def velocities(self, groups: Sequence[Group]) -> list[Tensor]:
         """[B, N, C] float32 of every group that has noisy latents."""
-        rows, _ = self.rows(groups)
-        return self._velocities(rows, groups)
+        return self._velocities(self.rows(groups), groups)
 
     def forward(self, groups: Sequence[Group]) -> Losses:
         """Losses over all groups."""
-        rows, num_gen = self.rows(groups)
-        flow = self._flow_loss(rows, groups)
-        text, at = [], num_gen
-        for group in groups:
-            und = rows[at : at + group.samples * group.slots.und].view(group.samples, group.slots.und, -1)
-            at += group.samples * group.slots.und
+        rows = self.rows(groups)
+        text, targets = [], []
+        for (_, und), group in zip(rows, groups, strict=True):
             if group.velocity is None or group.slots.text > PROMPT_ONLY_SLOTS:
-                text.append((und[:, -group.slots.text :].flatten(0, 1), group.geometry.targets.flatten()))
+                text.append(und.split((group.slots.und - group.slots.text, group.slots.text), dim=1)[1].flatten(0, 1))
+                targets.append(group.geometry.targets.flatten())
+        flow = self._flow_loss(rows, groups)
         if not text:
             return Losses(flow, flow.new_zeros(()))
-        logits = self.thinker.logits(torch.cat([r for r, _ in text]))
-        targets = torch.cat([t for _, t in text])
-        return Losses(flow, F.cross_entropy(logits, targets, ignore_index=IGNORED))
+        logits = self.thinker.logits(torch.cat(text))
+        return Losses(flow, F.cross_entropy(logits, torch.cat(targets), ignore_index=IGNORED))
 
-    def _flow_loss(self, rows: Tensor, groups: Sequence[Group]) -> Tensor:
+    def _flow_loss(self, rows: Sequence[tuple[Tensor, Tensor]], groups: Sequence[Group]) -> Tensor:
         wanted = [g.velocity for g in groups if g.velocity is not None]
         if not wanted:
-            return rows.new_zeros(())
+            return rows[0][1].new_zeros(())
         predicted = torch.cat([v.flatten() for v in self._velocities(rows, groups)])
         return F.mse_loss(predicted, torch.cat([w.flatten() for w in wanted]).float())
 
-    def _velocities(self, rows: Tensor, groups: Sequence[Group]) -> list[Tensor]:
-        pieces, at = [], 0
-        for group in groups:
-            if group.slots.noise:
-                own = rows[at : at + group.samples * group.slots.gen].view(group.samples, group.slots.gen, -1)
-                pieces.append(own[:, : group.slots.noise])
-            at += group.samples * group.slots.gen
-        flat = self.dit.velocity(torch.cat([p.flatten(0, 1) for p in pieces]))
-        sizes = [p.shape[0] * p.shape[1] for p in pieces]
-        return [v.view(p.shape[0], p.shape[1], -1) for v, p in zip(flat.split(sizes), pieces, strict=True)]
+    def _velocities(self, rows: Sequence[tuple[Tensor, Tensor]], groups: Sequence[Group]) -> list[Tensor]:
+        noisy = [
+            gen.split((group.slots.noise, group.slots.source), dim=1)[0]
+            for (gen, _), group in zip(rows, groups, strict=True)
+            if group.slots.noise
+        ]
+        flat = self.dit.velocity(torch.cat([x.flatten(0, 1) for x in noisy]))
+        sizes = [x.shape[0] * x.shape[1] for x in noisy]
+        return [v.view(x.shape[0], x.shape[1], -1) for v, x in zip(flat.split(sizes), noisy, strict=True)]
 
-    def _gen_rows(self, group: Group) -> list[Tensor]:
-        """[B * gen, H]: per sample the noisy rows, then the clean ones of the context picture at t = 0."""
-        if group.noisy is None or group.times is None:
-            return []
+    def _gen_rows(self, group: Group) -> Tensor:
+        """[B, gen, H]: per sample the noisy rows, then the clean ones of the context picture at t = 0."""
         latents = self.thinker.latents
+        if group.noisy is None or group.times is None:
+            return latents.pos_embed.new_zeros(group.samples, 0, self.config.llm.hidden_size)
         rows, columns = group.grid
         table = latents.pos_embed[grid_position_ids(rows, columns, self.config.max_latent_size).to(group.noisy.device)]
-        parts = [latents.vae2llm(group.noisy) + latents.time_embedding(group.times)[:, None] + table]
+        dtype = table.dtype
+        parts = [latents.vae2llm(group.noisy.to(dtype)) + latents.time_embedding(group.times)[:, None] + table]
         if group.source is not None:
-            parts.append(
-                latents.vae2llm(group.source) + latents.time_embedding(torch.zeros_like(group.times[:1])) + table
-            )
-        return [torch.cat(parts, dim=1).flatten(0, 1)]
+            clean = latents.time_embedding(torch.zeros_like(group.times[:1]))
+            parts.append(latents.vae2llm(group.source.to(dtype)) + clean + table)
+        return torch.cat(parts, dim=1)
 
-    def _und_rows(self, group: Group) -> Tensor:
-        """[B * und, H]: per sample markers (of the noise, of the VAE block, of the ViT block), patches, text."""
+    def _und_rows(self, group: Group, picture: Tensor | None) -> Tensor:
+        """[B, und, H]: per sample markers (of the noise, of the VAE block, of the ViT block), patches, text."""
         slots, embed = group.slots, self.thinker.embed_tokens
         pairs = sum(1 for n in (slots.noise, slots.source, slots.patches) if n)
         ids = torch.tensor([self.special.image_start, self.special.image_end] * pairs, device=group.text_ids.device)
         parts = [embed(ids).expand(group.samples, pairs * MARKERS, -1)] if pairs else []
-        if group.patches is not None:
-            parts.append(self._picture_rows(group.patches, group.patch_grid))
+        if picture is not None:
+            parts.append(picture)
         parts.append(embed(group.text_ids))
-        return torch.cat(parts, dim=1).flatten(0, 1)
+        return torch.cat(parts, dim=1)
 
-    def _picture_rows(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
-        batch, count, _ = patches.shape
-        ids = grid_position_ids(*grid, self.config.vit_grid_side).to(patches.device)
-
+    def _picture_rows(self, groups: Sequence[Group]) -> list[Tensor]:
+        """[B, m, H] of each group; all groups have pictures of one size."""
+        patches = torch.cat([g.patches for g in groups if g.patches is not None]) if groups else None
+        if patches is None:
+            return []
+        batch, table = patches.shape[0], self.thinker.vit_pos_embed
+        ids = grid_position_ids(*groups[0].patch_grid, self.config.vit_grid_side).to(patches.device)
         flat = self.thinker.vit(patches.flatten(0, 1), ids.repeat(batch), attention=PictureAttention(batch))
-        rows: Tensor = self.thinker.connector(flat) + self.thinker.vit_pos_embed[ids].repeat(batch, 1)
-        return rows.view(batch, count, -1)
+        rows = self.thinker.connector(flat).view(batch, -1, table.shape[1]) + table[ids]
+        return list(rows.split([g.samples for g in groups]))
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -219,6 +236,11 @@ class ToyModel(nn.Module):
         self.thinker.vit_pos_embed.copy_(sincos_table(grid, hidden) * 0.5)
 
 
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """What training computes in: as served, bfloat16 on a GPU and float32 on a CPU."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
 # Groups for pictures whose text slots hold nothing but a prompt have no answer to learn.
 PROMPT_ONLY_SLOTS = 64
 
@@ -228,10 +250,33 @@ def _split(x: Tensor, samples: int) -> Tensor:
     return x.view(samples, -1, *x.shape[1:])
 
 
-def _masked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """q [B, T, A, d], k and v [B, T, K, d] -> [B, T, A, d]; query head i reads key/value head i // (A // K)."""
-    repeats = q.shape[2] // k.shape[2]
-    if repeats > 1:
-        k, v = k.repeat_interleave(repeats, dim=2), v.repeat_interleave(repeats, dim=2)
-    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask)
+def _group_attention(q: Tensor, k: Tensor, v: Tensor, geometry: Geometry) -> Tensor:
+    """q [B, T, A, d], k and v [B, T, K, d] -> [B, T, A, d]: text rows under their mask, picture rows without one.
+
+    A picture row's hidden keys get a large negative score through extra channels: its query is one-hot in its kind of
+    block, the key holds the penalty of each kind. So the fast kernels, which take no mask, can be used.
+    """
+    fixed, scale = geometry.queries.shape[0], q.shape[-1] ** -0.5
+    if not fixed:
+        return _attention(q, k, v, geometry.text_mask, scale)
+    of_pictures, of_text = q.split((fixed, q.shape[1] - fixed), dim=1)
+    text = _attention(of_text, k, v, geometry.text_mask, scale)
+    kinds = geometry.queries.shape[1]
+    spare = (0, CHANNEL_MULTIPLE - kinds)
+    queries = F.pad(geometry.queries, spare).to(q.dtype)[None, :, None].expand(*of_pictures.shape[:3], -1)
+    penalty = F.pad(geometry.hidden * HIDDEN_SCORE, spare).to(k.dtype)[:, :, None].expand(*k.shape[:3], -1)
+    wide_q, wide_k = torch.cat((of_pictures, queries), dim=-1), torch.cat((k, penalty), dim=-1)
+    picture = _attention(wide_q, wide_k, F.pad(v, (0, CHANNEL_MULTIPLE)), None, scale)
+    return torch.cat((picture[..., : v.shape[-1]], text), dim=1)
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """q [B, T, A, d], k and v [B, S, K, d] -> [B, T, A, d]; query head i reads key/value head i // (A // K)."""
+    grouped = q.shape[2] != k.shape[2]
+    if grouped and mask is not None:  # kernels that take a mask know no groups
+        repeats = q.shape[2] // k.shape[2]
+        k, v, grouped = k.repeat_interleave(repeats, dim=2), v.repeat_interleave(repeats, dim=2), False
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    with sdpa_kernel(KERNELS):
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=grouped)
     return out.transpose(1, 2)

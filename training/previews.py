@@ -12,10 +12,9 @@ from bagel.model.embeddings import tokens_to_latent
 from bagel.model.flow import Velocities, guide, timesteps
 from bagel.model.vae import to_uint8, unscale_latent
 from bagel.settings import Guidance
-from training.batches import _mask_type
 from training.blocks import Block, Kept, RowSlots, geometry
 from training.corpus import PROMPT_SLOTS, Writer
-from training.model import Group, ToyModel
+from training.model import Group, ToyModel, compute_dtype
 
 PROMPTS = (
     "A cute cat", "A beautiful sunset over mountains", "A futuristic city", "A dog standing on a beach",
@@ -49,14 +48,13 @@ def preview(
     def group(t: float, *, prompted: bool, state: Tensor) -> Group:
         kept = Kept(yes & prompted, yes, yes)
         return Group(
-            slots=row_slots, geometry=geometry(row_slots, ids, blocks, kept, _mask_type(device)), text_ids=ids,
+            slots=row_slots, geometry=geometry(row_slots, ids, blocks, kept, compute_dtype(device)), text_ids=ids,
             grid=(rows, columns), noisy=state, times=torch.full((len(prompts),), t, device=device),
         )  # fmt: skip
 
     times = timesteps(points, 3.0).tolist()
     for t, following in pairwise(times):
-        with torch.autocast(device.type, torch.bfloat16):
-            v, u = model.velocities([group(t, prompted=True, state=x), group(t, prompted=False, state=x)])
+        v, u = model.velocities([group(t, prompted=True, state=x), group(t, prompted=False, state=x)])
         v = torch.stack(
             [guide(Velocities(gen=a, cfg_text=b), Guidance(image_scale=1.0)) for a, b in zip(v, u, strict=True)]
         )

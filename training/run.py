@@ -72,14 +72,13 @@ class Run:
             self._say(f"goes on at step {trainer.step}")
         batches = Batches(shelves, config, self._s.batch, self._device)
         done = trainer.run(batches, until_s=self._started + self._s.limit_s - SAVE_MARGIN_S, log=self._logger("joint"))
-        trained = trainer.use_averaged()
+        trainer.flat.show(trainer.flat.averaged)
         writer = Writer(self._s.model)
         with torch.compiler.set_stance("force_eager"):
             for size in ((256, 256), (512, 512)):
                 sheet = preview(model, config, writer, size)
                 sheet.save(self._s.out / f"preview-{size[0]}-{trainer.step:06d}.jpg", quality=85)
         write_shards(model, scale, self._s.out)
-        trainer.restore(trained)
         trainer.save(state)
         self._say(f"stopped at step {trainer.step} of {self._s.joint.steps}")
         return done

@@ -1,6 +1,6 @@
 """The corpus on the device, ready to be drawn from: texts, patches, and latents once the VAE is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +116,10 @@ def _shelves(chunks: list[Chunk]) -> list[tuple[Part, Bucket | None]]:
     return list(dict.fromkeys((c.part, c.bucket) for c in chunks))
 
 
-def _read(folder: Path, chunks: list[Chunk], keys: tuple[str, ...]) -> list[dict[str, Tensor]]:
+def _read(folder: Path, chunks: list[Chunk], keys: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
     def one(chunk: Chunk) -> dict[str, Tensor]:
         with np.load(folder / f"{chunk.name}.npz") as file:
             return {key: torch.from_numpy(file[key]) for key in keys}
 
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(one, chunks))
+        yield from pool.map(one, chunks)

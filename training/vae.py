@@ -12,22 +12,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bagel.model.vae import Decoder, Encoder
+from training.flat import FlatParameters, OptimizerSettings
 
 Log = Callable[[int, dict[str, float]], None]
 LOGVAR_RANGE = (-12.0, 6.0)
+CROP = 128
+
+
+OPTIMIZER = OptimizerSettings(muon_rate=3e-3, adam_rate=2e-3, weight_decay=0.01, clip=1.0, ema=0.998)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaeSettings:
-    """One run; `crop` pictures a step at 128 px, whole ones in proportion to their pixels."""
+    """One run; a step sees `batch_pixels` pixels."""
 
     steps: int
-    learning_rate: float = 1e-3
+    optimizer: OptimizerSettings = OPTIMIZER
     warmup: int = 100
-    batch_pixels: int = 64 * 128 * 128
+    batch_pixels: int = 32 * 128 * 128
     edge_weight: float = 0.5
-    kl_weight: float = 4e-4
-    ema: float = 0.998
+    kl_weight: float = 1e-3
+    crop_share: float = 0.65
     seed: int = 7
 
 
@@ -40,46 +45,38 @@ class Autoencoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """-> reconstruction, KL per latent number (scalar)."""
-        mean, logvar = self.encoder(pixels)
-        mean, logvar = mean.float(), logvar.float().clamp(*LOGVAR_RANGE)
+        mean, logvar = (x.float() for x in self.encoder(pixels))
+        logvar = logvar.clamp(*LOGVAR_RANGE)
         kl = 0.5 * (mean.pow(2) + logvar.exp() - 1.0 - logvar).mean()
         z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
-        return self.decoder(z), kl
+        return self.decoder(z.to(pixels.dtype)), kl
 
 
 def train_vae(model: Autoencoder, pools: list[Tensor], settings: VaeSettings, log: Log) -> None:
-    """Train in place on pools of pictures [n, H, W, 3] uint8; the model ends with its averaged weights."""
+    """Train in place on pools of pictures [n, H, W, 3] uint8; the model ends in float32 with its averaged weights."""
     torch.manual_seed(settings.seed)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=parameters[0].is_cuda
-    )
-    averaged = [p.detach().clone() for p in parameters]
-    device = parameters[0].device
-    for step, pixels in enumerate(_batches(pools, settings, device)):
-        rate = settings.learning_rate * schedule(step, settings.steps, settings.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(device.type, torch.bfloat16):
-            output, kl = model(pixels)
+    device = pools[0].device
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model.requires_grad_(False)
+    flat = FlatParameters(list(model.named_parameters()), _is_inner, settings.optimizer, dtype)
+    for step, pixels in enumerate(_batches(pools, settings)):
+        output, kl = model(pixels.to(dtype))
         output = output.float()
-        reconstruction = F.l1_loss(output, pixels)
-        edges = _edge_loss(output, pixels)
-        loss = reconstruction + settings.edge_weight * edges + settings.kl_weight * kl
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        decay = min(settings.ema, (1 + step) / (10 + step))
-        torch._foreach_lerp_(averaged, [p.detach() for p in parameters], 1 - decay)
-        if step % 50 == 0 or step == settings.steps - 1:
+        reconstruction, edges = F.l1_loss(output, pixels), _edge_loss(output, pixels)
+        (reconstruction + settings.edge_weight * edges + settings.kl_weight * kl).backward()
+        flat.update(step, schedule(step, settings.steps, settings.warmup))
+        if step % 100 == 0 or step == settings.steps - 1:
             psnr = 10 * torch.log10(4.0 / F.mse_loss(output.detach(), pixels))
             values = {"l1": reconstruction, "edges": edges, "kl": kl, "psnr": psnr}
             log(step, {key: float(value.detach()) for key, value in values.items()})
-    with torch.no_grad():
-        for parameter, mean in zip(parameters, averaged, strict=True):
-            parameter.copy_(mean)
+    flat.show(flat.averaged)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+        parameter.data, parameter.grad = parameter.data.float().clone(), None
+
+
+def _is_inner(name: str, parameter: Tensor) -> bool:
+    return parameter.dim() == 4 and "conv_in" not in name and "conv_out" not in name
 
 
 def schedule(step: int, steps: int, warmup: int) -> float:
@@ -102,9 +99,10 @@ def encode(encoder: Encoder, images: Tensor, batch_pixels: int) -> tuple[Tensor,
     size = max(1, batch_pixels // (images.shape[1] * images.shape[2]))
     means, deviations = [], []
     for part in images.split(size):
-        mean, logvar = encoder(to_pixels(part))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
+            mean, logvar = encoder(to_pixels(part))
         means.append(mean.half().contiguous())
-        deviations.append(torch.exp(0.5 * logvar.clamp(*LOGVAR_RANGE)).half().contiguous())
+        deviations.append(torch.exp(0.5 * logvar.float().clamp(*LOGVAR_RANGE)).half().contiguous())
     return torch.cat(means), torch.cat(deviations)
 
 
@@ -114,17 +112,21 @@ def _edge_loss(output: Tensor, pixels: Tensor) -> Tensor:
     return down + across
 
 
-def _batches(pools: list[Tensor], settings: VaeSettings, device: torch.device) -> Iterator[Tensor]:
-    """Whole pictures of a random pool, or in half of the steps 128 px crops of it."""
+def _batches(pools: list[Tensor], settings: VaeSettings) -> Iterator[Tensor]:
+    """Whole pictures of a random pool, or 128 px crops of them: of two crops the one with more in it."""
     generator = torch.Generator().manual_seed(settings.seed)
     for _ in range(settings.steps):
         pool = pools[int(torch.randint(len(pools), (1,), generator=generator))]
         height, width = int(pool.shape[1]), int(pool.shape[2])
-        top, left = 0, 0
-        if min(height, width) > 128 and float(torch.rand((), generator=generator)) < 0.5:
-            top = 16 * int(torch.randint((height - 128) // 16 + 1, (1,), generator=generator))
-            left = 16 * int(torch.randint((width - 128) // 16 + 1, (1,), generator=generator))
-            height = width = 128
-        count = max(1, settings.batch_pixels // (height * width))
-        index = torch.randint(pool.shape[0], (count,), generator=generator).to(pool.device)
-        yield to_pixels(pool[index, top : top + height, left : left + width].to(device))
+        crop = min(height, width) > CROP and float(torch.rand((), generator=generator)) < settings.crop_share
+        size = CROP * CROP if crop else height * width
+        count = max(1, settings.batch_pixels // size)
+        index = torch.randint(pool.shape[0], (2 * count if crop else count,), generator=generator).to(pool.device)
+        if not crop:
+            yield to_pixels(pool[index])
+            continue
+        top = 16 * int(torch.randint((height - CROP) // 16 + 1, (1,), generator=generator))
+        left = 16 * int(torch.randint((width - CROP) // 16 + 1, (1,), generator=generator))
+        pixels = to_pixels(pool[index, top : top + CROP, left : left + CROP])
+        busy = pixels.flatten(1).std(dim=1).view(2, count).argmax(dim=0)
+        yield pixels[busy * count + torch.arange(count, device=pixels.device)]

@@ -101,7 +101,8 @@ class MotLayer(nn.Module):
         if not num_gen:
             return part(self.und, rows)
         assert self.gen is not None, "gen rows in a model that was built without the gen expert"
-        return torch.cat((part(self.gen, rows[:num_gen]), part(self.und, rows[num_gen:])))
+        gen, und = rows.split((num_gen, rows.shape[0] - num_gen))
+        return torch.cat((part(self.gen, gen), part(self.und, und)))
 
 
 class MotModel(nn.Module):

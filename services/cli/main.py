@@ -20,9 +20,7 @@ def _bagel() -> None:
 
 @app.command()
 def serve(
-    model: Annotated[
-        str, typer.Argument(help="Local folder, Hugging Face id, or a bundled configuration.")
-    ] = defaults.MODEL,
+    model: Annotated[str, typer.Argument(help="Local folder, Hugging Face id, or a bundled model.")] = defaults.MODEL,
     port: Annotated[int, typer.Option(min=1, max=65535, help="HTTP port of the gateway.")] = defaults.HTTP_PORT,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")] = defaults.HTTP_HOST,
     load_format: Annotated[str, typer.Option(help="auto, safetensors, or dummy for seeded random weights.")] = "auto",

@@ -137,6 +137,7 @@ def _fill_status(status: settings_pb2.StageStatus, loaded: Loaded) -> None:
             model_hash=loaded.model_hash,
             token_pixels=loaded.config.token_pixels,
             max_side_px=loaded.config.max_image_side,
+            default_side_px=loaded.config.default_image_side,
             max_context_tokens=fetcher.capacity_pages * layout.page_tokens,
             dtype=layout.dtype,
             device=loaded.device_name,

@@ -56,6 +56,7 @@ async def _models(request: Request) -> Response:
         "limits": {
             "token_pixels": model.token_pixels,
             "max_side_px": model.max_side_px,
+            "default_side_px": model.default_side_px,
             "max_context_tokens": model.max_context_tokens,
         },
     }

@@ -14,7 +14,6 @@ from bagel.images import open_checked
 from bagel.settings import (
     DEFAULT_MAX_THINK_TOKENS,
     DEFAULT_MAX_TOKENS,
-    DEFAULT_SIDE_PX,
     EDIT_GUIDANCE,
     MAX_IMAGES,
     TEXT_TO_IMAGE_GUIDANCE,
@@ -190,9 +189,8 @@ def _size(request: ChatRequest, limits: ModelLimits, *, edits: bool) -> tuple[in
     if edits and (request.height is None or request.width is None):
         missing = "height" if request.height is None else "width"
         raise RequestError(f"{missing}: give both height and width of an edit, or neither", param=missing)
-    side = min(DEFAULT_SIDE_PX, limits.max_side_px)
-    height = side if request.height is None else request.height
-    width = side if request.width is None else request.width
+    height = limits.default_side_px if request.height is None else request.height
+    width = limits.default_side_px if request.width is None else request.width
     check_output_size(limits, height=height, width=width)
     return height, width
 

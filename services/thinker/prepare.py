@@ -134,6 +134,7 @@ def model_limits(config: ModelConfig, *, pool_tokens: int) -> ModelLimits:
     return ModelLimits(
         token_pixels=config.token_pixels,
         max_side_px=config.max_image_side,
+        default_side_px=config.default_image_side,
         max_context_tokens=pool_tokens,
     )
 
@@ -202,12 +203,12 @@ def _ids(request: ContextRequest, kind: BlockKind, segment: int | None, tokenize
 
 
 def _output_size(request: ContextRequest, images: dict[int, PreparedImage], config: ModelConfig) -> tuple[int, int]:
-    """The size asked for, else that of the last picture, else the official default, as far as the model goes."""
+    """The size asked for, else that of the last picture, else the checkpoint's default: height, width."""
     if request.size is not None:
         check_output_size(model_limits(config, pool_tokens=0), height=request.size[0], width=request.size[1])
         return request.size
     if images:
         width, height = images[max(images)].image.size
         return height, width
-    side = config.max_image_side
+    side = config.default_image_side
     return side, side

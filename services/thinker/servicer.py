@@ -174,6 +174,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
                 model_hash=loaded.model_hash,
                 token_pixels=limits.token_pixels,
                 max_side_px=limits.max_side_px,
+                default_side_px=limits.default_side_px,
                 max_context_tokens=limits.max_context_tokens,
                 dtype=loaded.layout.dtype,
                 device=loaded.device_name,

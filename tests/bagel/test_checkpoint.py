@@ -1,6 +1,7 @@
 """Finding a model: folders, bundled configurations, and the hub's cache without a network."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,11 +30,42 @@ def fill_cache(cache: Path, repository: str) -> Path:
     return snapshot
 
 
-def test_the_default_model_needs_no_weights_and_has_the_official_geometry() -> None:
+def test_the_default_model_is_the_bundled_toy_with_its_weights() -> None:
     source = resolve_model(defaults.MODEL, load_format="auto")
     config = load_model_config(source.folder)
-    assert source.dummy
-    assert (config.max_latent_size, config.vit_grid_side, config.token_pixels) == (64, 70, 16)
+    assert (source.folder, source.name, source.dummy) == (ROOT / "models" / "toy", "toy", False)
+    assert (config.token_pixels, config.default_image_side, config.max_image_side) == (16, 256, 768)
+
+
+def test_the_toy_can_have_random_weights() -> None:
+    source = resolve_model("toy", load_format="dummy")
+    assert (source.folder, source.name, source.dummy) == (ROOT / "models" / "toy", "toy", True)
+
+
+def test_the_toy_is_the_bundled_one_even_beside_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "toy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("toy", load_format="auto").folder == ROOT / "models" / "toy"
+    assert resolve_model("./toy", load_format="dummy").folder == tmp_path / "toy"
+
+
+def resolve_toy_of_a_wheel(site: Path) -> "subprocess.CompletedProcess[str]":
+    """`resolve_model` of an installed copy of the package, with nothing of the repository beside it."""
+    if not (site / "bagel").exists():
+        shutil.copytree(ROOT / "bagel", site / "bagel", ignore=shutil.ignore_patterns("presets", "__pycache__"))
+    code = "from bagel.checkpoint import resolve_model; print(resolve_model('toy', load_format='dummy').folder)"
+    return subprocess.run([sys.executable, "-c", code], cwd=site, capture_output=True, text=True, check=False)
+
+
+def test_an_installed_wheel_has_the_toy_among_its_presets(tmp_path: Path) -> None:
+    lost = resolve_toy_of_a_wheel(tmp_path)
+    assert lost.returncode == 1
+    assert "ConfigError: toy: the bundled model is not here" in lost.stderr
+    (tmp_path / "bagel" / "presets" / "toy").mkdir(parents=True)
+    found = resolve_toy_of_a_wheel(tmp_path)
+    assert found.stdout.strip() == str(tmp_path / "bagel" / "presets" / "toy"), found.stderr
 
 
 def test_the_official_sizes_are_bundled() -> None:

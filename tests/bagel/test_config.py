@@ -80,6 +80,28 @@ def test_the_golden_checkpoint_is_read_as_its_readme_says() -> None:
     assert config.max_image_side == 160
 
 
+@pytest.mark.parametrize(
+    ("top", "side"),
+    [
+        ({}, 1024),
+        ({"max_latent_size": 128}, 1024),
+        ({"max_latent_size": 10}, 160),
+        ({"default_image_size": 256}, 256),
+        ({"max_latent_size": 10, "default_image_size": 160}, 160),
+    ],
+)
+def test_a_picture_without_a_size_has_the_checkpoints_or_the_official_side(
+    tmp_path: Path, top: dict[str, int], side: int
+) -> None:
+    assert load_model_config(_folder(tmp_path, top=top)).default_image_side == side
+
+
+@pytest.mark.parametrize(("side", "problem"), [(250, "a multiple of the 16 px of a token"), (1040, "at most 1024")])
+def test_a_default_size_that_cannot_be_drawn_is_refused(tmp_path: Path, side: int, problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"default_image_size must be {problem}"):
+        load_model_config(_folder(tmp_path, top={"default_image_size": side}))
+
+
 @pytest.mark.parametrize(("in_file", "exist"), [(2, 1), (3, 2), (27, 26)])
 def test_the_vit_has_one_layer_less_than_its_file_says(tmp_path: Path, in_file: int, exist: int) -> None:
     config = load_model_config(_folder(tmp_path, vit={"num_hidden_layers": in_file}))
@@ -138,6 +160,8 @@ def test_an_odd_head_size_is_refused_because_rotary_positions_need_pairs(tmp_pat
         ({"top": {"vae_config": {"scale_factor": [1]}}}, ("config.json", "vae_config.scale_factor")),
         ({"top": {"vit_transform": {"max_pixels": "x"}}}, ("config.json", "vit_transform.max_pixels", "'x'")),
         ({"top": {"vae_transform": 16}}, ("config.json", "vae_transform", "object")),
+        ({"top": {"default_image_size": "256"}}, ("config.json", "default_image_size", "'256'")),
+        ({"top": {"default_image_size": 0}}, ("config.json", "default_image_size", "at least 1")),
         ({"top": {"connector_act": "tanh"}}, ("config.json", "connector_act", "gelu_pytorch_tanh")),
         ({"top": {"interpolate_pos": True}}, ("config.json", "interpolate_pos")),
         ({"top": {"visual_gen": False}}, ("config.json", "visual_gen")),

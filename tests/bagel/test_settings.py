@@ -20,7 +20,7 @@ from bagel.settings import (
     check_seed,
 )
 
-LIMITS = ModelLimits(token_pixels=16, max_side_px=1024, max_context_tokens=32768)
+LIMITS = ModelLimits(token_pixels=16, max_side_px=1024, default_side_px=1024, max_context_tokens=32768)
 NOT_IN_BOUNDS = [math.nan, math.inf, -math.inf, -1e-9]
 
 
@@ -152,4 +152,6 @@ def test_a_size_between_two_tokens_is_refused_with_a_size_that_works() -> None:
 
 def test_the_smallest_picture_is_one_token() -> None:
     assert LIMITS.min_side_px == 16
-    check_output_size(ModelLimits(token_pixels=8, max_side_px=80, max_context_tokens=1), height=8, width=80)
+    check_output_size(
+        ModelLimits(token_pixels=8, max_side_px=80, default_side_px=80, max_context_tokens=1), height=8, width=80
+    )

@@ -98,7 +98,8 @@ def test_the_strides_of_a_layout_are_those_of_its_axes() -> None:
 def test_roles_runs_formats_and_limits_come_back() -> None:
     roles = (Role.CFG_IMG, Role.GEN, Role.CFG_TEXT)
     runs = [PageRun(7, 2), PageRun(0, 1)]
-    info = settings_pb2.ModelInfo(token_pixels=16, max_side_px=1024, max_context_tokens=4096)
+    info = settings_pb2.ModelInfo(token_pixels=16, max_side_px=1024, default_side_px=256, max_context_tokens=4096)
+    limits = ModelLimits(token_pixels=16, max_side_px=1024, default_side_px=256, max_context_tokens=4096)
 
     assert wire.roles_from_proto(wire.roles_to_proto(roles), "roles") == roles
     assert wire.runs_from_proto(wire.runs_to_proto(runs)) == runs
@@ -108,7 +109,7 @@ def test_roles_runs_formats_and_limits_come_back() -> None:
     for reason in ("stop", "length"):
         assert wire.reason_from_proto(wire.reason_to_proto(reason)) == reason
     assert wire.reason_to_proto(None) == thinker_pb2.FINISH_REASON_UNSPECIFIED
-    assert wire.limits_from_proto(info) == ModelLimits(token_pixels=16, max_side_px=1024, max_context_tokens=4096)
+    assert wire.limits_from_proto(info) == limits
 
 
 def test_unknown_enum_values_are_refused_by_field() -> None:

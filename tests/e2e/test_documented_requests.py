@@ -72,16 +72,16 @@ TEXT2TEXT = {
 
 @pytest.mark.parametrize("body", [TEXT2IMG, IMG2IMG], ids=["text2img", "img2img"])
 def test_a_documented_picture_request_gives_a_picture_of_the_size_asked_for(
-    server: Server, body: dict[str, Any]
+    default_server: Server, body: dict[str, Any]
 ) -> None:
-    image = Image.open(io.BytesIO(read_picture(server.answer(**body))))
+    image = Image.open(io.BytesIO(read_picture(default_server.answer(**body))))
     assert image.size == (512, 512)
     assert image.format == "PNG"
 
 
 @pytest.mark.parametrize("body", [IMG2TEXT, TEXT2TEXT], ids=["img2text", "text2text"])
-def test_a_documented_text_request_gives_text(server: Server, body: dict[str, Any]) -> None:
-    answer = server.answer(**body)
+def test_a_documented_text_request_gives_text(default_server: Server, body: dict[str, Any]) -> None:
+    answer = default_server.answer(**body)
     assert read_text(answer)
     assert answer["choices"][0]["finish_reason"] in ("stop", "length")
 

@@ -22,31 +22,31 @@ def size_of(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def test_the_client_draws_a_cat_with_its_defaults(server: Server, tmp_path: Path) -> None:
-    done = run(server, tmp_path)
+def test_the_client_draws_a_cat_with_its_defaults(default_server: Server, tmp_path: Path) -> None:
+    done = run(default_server, tmp_path)
     assert done.returncode == 0, done.stderr
     assert size_of(tmp_path / "bagel_output.png") == (512, 512)
 
 
-def test_the_client_edits_describes_and_answers(server: Server, tmp_path: Path) -> None:
+def test_the_client_edits_describes_and_answers(default_server: Server, tmp_path: Path) -> None:
     scene(120, 80).save(tmp_path / "in.png")
     edit = run(
-        server, tmp_path, "-m", "img2img", "-p", "Make it red", "-i", "in.png", "-o", "out.png", "--height", "128",
-        "--width", "192", "--steps", "3", "--seed", "1", "--negative", "blurry",
+        default_server, tmp_path, "-m", "img2img", "-p", "Make it red", "-i", "in.png", "-o", "out.png",
+        "--height", "128", "--width", "192", "--steps", "3", "--seed", "1", "--negative", "blurry",
     )  # fmt: skip
     assert edit.returncode == 0, edit.stderr
     assert size_of(tmp_path / "out.png") == (192, 128)
-    describe = run(server, tmp_path, "-m", "img2text", "-p", "What is it?", "-i", "in.png")
+    describe = run(default_server, tmp_path, "-m", "img2text", "-p", "What is it?", "-i", "in.png")
     assert describe.returncode == 0, describe.stderr
     assert describe.stdout.strip()
-    assert run(server, tmp_path, "-m", "text2text", "-p", "Hello").stdout.strip()
+    assert run(default_server, tmp_path, "-m", "text2text", "-p", "Hello").stdout.strip()
 
 
-def test_the_client_says_what_was_wrong(server: Server, tmp_path: Path) -> None:
-    done = run(server, tmp_path, "--height", "513")
+def test_the_client_says_what_was_wrong(default_server: Server, tmp_path: Path) -> None:
+    done = run(default_server, tmp_path, "--height", "513")
     assert done.returncode == 1
     assert "400: height must be a multiple of 16" in done.stderr
-    assert run(server, tmp_path, "-m", "img2img").returncode == 2
+    assert run(default_server, tmp_path, "-m", "img2img").returncode == 2
 
 
 def test_the_demo_runs_from_start_to_end() -> None:

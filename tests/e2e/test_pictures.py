@@ -48,9 +48,15 @@ def test_an_edit_without_a_size_has_that_of_the_resized_input(server: Server) ->
     body = {"modalities": ["image"], "num_inference_steps": 2, "messages": user(picture(scene(60, 40)), text("Redder"))}
     answer = server.answer(**body)
     image = Image.open(io.BytesIO(read_picture(answer)))
-    # The official rule scales the short side to 512.
-    assert image.size == (768, 512)
-    assert answer["bagel"]["size"] == {"height": 512, "width": 768}
+    # The default model's rule scales the short side to 128.
+    assert image.size == (192, 128)
+    assert answer["bagel"]["size"] == {"height": 128, "width": 192}
+
+
+def test_a_picture_without_a_size_has_the_default_that_the_model_tells(server: Server) -> None:
+    side = server.http.get("/v1/models").json()["data"][0]["limits"]["default_side_px"]
+    answer = server.answer(modalities=["image"], num_inference_steps=2, messages=user("A cute cat"))
+    assert Image.open(io.BytesIO(read_picture(answer))).size == (side, side) == (256, 256)
 
 
 def test_a_seed_is_chosen_and_told_when_none_is_given(server: Server) -> None:

@@ -100,8 +100,8 @@ def test_a_thought_has_the_official_logits_and_is_trained_to_predict_its_next_to
     ids, blocks = _text(pieces, 1, sum(len(own) for _, own in pieces) + 2)
     slots = RowSlots(noise=0, source=0, patches=0, text=ids.shape[1])
     shapes = geometry(slots, ids, blocks, Kept(*(_flags(True),) * 3), torch.float32)
-    rows, _ = model.rows([Group(slots=slots, geometry=shapes, text_ids=ids)])
+    ((_, rows),) = model.rows([Group(slots=slots, geometry=shapes, text_ids=ids)])
     first = len(system) + len(prompt)
-    logits = model.thinker.logits(rows)[first : first + len(fed)]
+    logits = model.thinker.logits(rows[0])[first : first + len(fed)]
     torch.testing.assert_close(logits, tensors["think.logits"], rtol=1e-4, atol=1e-4)
     assert shapes.targets[0, first : first + len(fed)].tolist() == [*fed[1:], -100]

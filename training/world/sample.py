@@ -197,12 +197,12 @@ def _grounded(thing: Thing, backdrop: Backdrop) -> Thing:
 
 def _single(rng: Random, backdrop: Backdrop, kinds: Sequence[Kind]) -> tuple[Thing, ...]:
     kind = rng.choice(_weighted_kinds(kinds))
-    jitter = lambda: rng.uniform(-0.03, 0.03)  # noqa: E731
     if rng.random() < 0.6:
         x, y, size = 0.5, 0.5, rng.choice((MEDIUM, MEDIUM, LARGE, LARGE, SMALL))
     else:
         (x, y), size = SPOT_XY[rng.choice(tuple(Spot))], rng.choice((SMALL, 0.38))
-    thing = _thing(rng, kind, x + jitter(), y + jitter(), size * rng.uniform(0.92, 1.08))
+    x, y = x + rng.uniform(-0.03, 0.03), y + rng.uniform(-0.03, 0.03)
+    thing = _thing(rng, kind, x, y, size * rng.uniform(0.92, 1.08))
     return (_grounded(thing, backdrop),)
 
 

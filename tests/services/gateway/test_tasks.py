@@ -14,7 +14,7 @@ from services.gateway.prompts import Picture, Text
 from services.gateway.schemas import parse_chat_request
 from services.gateway.tasks import Task, make_task
 
-LIMITS = ModelLimits(token_pixels=16, max_side_px=1024, max_context_tokens=32768)
+LIMITS = ModelLimits(token_pixels=16, max_side_px=1024, default_side_px=1024, max_context_tokens=32768)
 URL_FIELD = "messages[0].content[1].image_url.url"
 
 
@@ -234,10 +234,13 @@ def test_pictures_are_counted_over_all_messages() -> None:
     assert task.segments == (Picture(0), Text("one"), Picture(1), Text("two"))
 
 
-def test_the_default_size_is_no_larger_than_the_model_goes() -> None:
-    small = ModelLimits(token_pixels=16, max_side_px=160, max_context_tokens=4096)
+@pytest.mark.parametrize(
+    ("fields", "size"), [({}, (256, 256)), ({"height": 512}, (512, 256)), ({"width": 768}, (256, 768))]
+)
+def test_a_side_that_is_not_given_is_the_models_default(fields: dict[str, int], size: tuple[int, int]) -> None:
+    small = ModelLimits(token_pixels=16, max_side_px=768, default_side_px=256, max_context_tokens=4096)
 
-    assert make_task(parse_chat_request(_body(modalities=["image"])), small).size == (160, 160)
+    assert make_task(parse_chat_request(_body(modalities=["image"], **fields)), small).size == size
 
 
 def test_a_limit_that_another_overrules_is_reported() -> None:

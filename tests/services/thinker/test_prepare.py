@@ -11,7 +11,7 @@ from bagel.contexts import Output, Role
 from bagel.errors import RequestError
 from bagel.settings import DecodeSettings
 from bagel.tokens import Tokenizer
-from services.thinker.prepare import ContextRequest, ImageSegment, TextSegment, prepare
+from services.thinker.prepare import ContextRequest, ImageSegment, TextSegment, model_limits, prepare
 
 CHECKPOINT = Path("tests/golden/checkpoint")
 CONFIG = load_model_config(CHECKPOINT)
@@ -34,9 +34,20 @@ def test_a_size_asked_for_wins_over_the_pictures() -> None:
     assert prepare(replace(EDIT, size=(64, 96)), TOKENIZER, CONFIG).output_size == (64, 96)
 
 
-def test_a_picture_alone_is_as_large_as_the_model_draws() -> None:
+def test_a_picture_alone_has_the_checkpoints_default_size() -> None:
     request = replace(EDIT, segments=(TextSegment("A cat"),))
+    # This checkpoint names none, and draws no picture of the official 1024 px.
     assert prepare(request, TOKENIZER, CONFIG).output_size == (160, 160)
+    assert prepare(request, TOKENIZER, replace(CONFIG, default_image_size=96)).output_size == (96, 96)
+
+
+def test_an_edit_keeps_its_pictures_size_whatever_the_default_is() -> None:
+    assert prepare(EDIT, TOKENIZER, replace(CONFIG, default_image_size=96)).output_size == (80, 128)
+
+
+def test_the_limits_tell_the_default_size() -> None:
+    assert model_limits(CONFIG, pool_tokens=64).default_side_px == 160
+    assert model_limits(replace(CONFIG, default_image_size=96), pool_tokens=64).default_side_px == 96
 
 
 @pytest.mark.parametrize("size", [(63, 64), (64, 176), (0, 64)])
