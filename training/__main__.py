@@ -25,10 +25,14 @@ def main() -> int:
     run.add_argument("--limit-s", type=float, default=1e9, help="stop after so many seconds")
     run.add_argument("--workers", type=int, default=15)
     run.add_argument("--corpus-scale", type=float, default=1.0)
-    run.add_argument("--vae-steps", type=int, default=5000)
-    run.add_argument("--steps", type=int, default=10000)
+    run.add_argument("--vae-steps", type=int, default=7000)
+    run.add_argument("--steps", type=int, default=9000)
     run.add_argument("--batch-scale", type=float, default=1.0)
+    run.add_argument("--init", type=Path, help="checkpoint folder to go on from, VAE included")
     run.add_argument("--no-compile", action="store_true")
+    curves = commands.add_parser("curves", help="the loss curves of a run as a picture")
+    curves.add_argument("logs", type=Path, help="folder with vae.jsonl and joint.jsonl")
+    curves.add_argument("picture", type=Path)
     merge = commands.add_parser("merge", help="shards -> models/toy")
     merge.add_argument("shards", type=Path)
     args = parser.parse_args()
@@ -37,6 +41,11 @@ def main() -> int:
             from training.tokenizer import train_tokenizer
 
             train_tokenizer(TOY, args.vocab_size)
+            return 0
+        case "curves":
+            from training.curves import draw_curves
+
+            draw_curves(args.logs, args.picture)
             return 0
         case "merge":
             merge_shards(args.shards, TOY)
@@ -51,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         model=TOY,
         work=args.work,
         out=args.out,
+        init=args.init,
         limit_s=args.limit_s,
         workers=args.workers,
         corpus_scale=args.corpus_scale,

@@ -21,9 +21,9 @@ TIME_SHIFT = 4.0
 class BatchSettings:
     """Samples of each task in a step at the base size; pictures scale with the inverse of their tokens."""
 
-    pictures: int = 240
+    pictures: int = 208
     edits: int = 56
-    questions: int = 112
+    questions: int = 160
     texts: int = 64
     drop_all: float = 0.1  # neither text nor picture: the unconditional context of text -> image
     drop_prompt: float = 0.08  # an edit without its text

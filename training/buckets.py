@@ -26,15 +26,15 @@ class Bucket:
         return self.width * self.height // 256
 
 
-BASE = Bucket(width=256, height=256, scenes=60_000, edits=24_000, share=0.68)
+BASE = Bucket(width=256, height=256, scenes=36_000, edits=14_500, share=0.68)
 BUCKETS = (
     BASE,
-    Bucket(width=128, height=128, scenes=10_000, edits=2_000, share=0.05),
-    Bucket(width=320, height=192, scenes=5_000, edits=1_000, share=0.04),
-    Bucket(width=192, height=320, scenes=5_000, edits=1_000, share=0.04),
-    Bucket(width=384, height=256, scenes=3_000, edits=1_000, share=0.03),
-    Bucket(width=512, height=512, scenes=6_000, edits=2_000, share=0.11),
-    Bucket(width=512, height=384, scenes=3_000, edits=500, share=0.03),
-    Bucket(width=768, height=768, scenes=1_000, edits=0, share=0.02),
+    Bucket(width=128, height=128, scenes=6_000, edits=1_000, share=0.05),
+    Bucket(width=320, height=192, scenes=3_000, edits=500, share=0.04),
+    Bucket(width=192, height=320, scenes=3_000, edits=500, share=0.04),
+    Bucket(width=384, height=256, scenes=2_000, edits=500, share=0.03),
+    Bucket(width=512, height=512, scenes=3_500, edits=1_000, share=0.11),
+    Bucket(width=512, height=384, scenes=2_000, edits=500, share=0.03),
+    Bucket(width=768, height=768, scenes=500, edits=0, share=0.02),
 )
-TEXTS = 40_000
+TEXTS = 24_000

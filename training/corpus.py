@@ -3,9 +3,10 @@
 A chunk depends on its bucket and number alone, so that any number of workers makes the same corpus.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -32,8 +33,9 @@ from training.world.sample import Layout, Pool, sample_edit, sample_scene
 from training.world.scene import Place, Scene
 
 Array = NDArray[np.generic]
-PROMPT_SLOTS, ANSWER_SLOTS, TEXT_SLOTS, THINK_SLOTS = 44, 56, 48, 136
+PROMPT_SLOTS, ANSWER_SLOTS, TEXT_SLOTS, THINK_SLOTS = 44, 56, 48, 144
 BLURRY_SHARE = 0.03
+MAX_DRAWS = 50
 _LAYOUTS = {Layout.SINGLE: 42, Layout.PAIR: 22, Layout.COUNT: 10, Layout.THREE: 10, Layout.LANDSCAPE: 16}
 _LARGE_LAYOUTS = {Layout.SINGLE: 40, Layout.PAIR: 10, Layout.LANDSCAPE: 50}
 _LARGE_TOKENS = 1500
@@ -87,6 +89,14 @@ class Writer:
         padding = length - len(ids)
         return np.array(ids + [0] * padding, np.int16), np.array(blocks + [int(Block.PAD)] * padding, np.int16)
 
+    def fitting(self, make: Callable[[], Sequence[Piece]], length: int) -> Sequence[Piece]:
+        """The first of what `make` draws that fits into `length` slots: the grammar's rare long sentences do not."""
+        for _ in range(MAX_DRAWS):
+            pieces = make()
+            if sum(len(self._tokenizer.encode_block(text)) for _, text in pieces) <= length:
+                return pieces
+        raise ValueError(f"{MAX_DRAWS} texts in a row need more than {length} tokens")
+
     def stack(self, samples: Sequence[Sequence[Sequence[Piece]]], length: int) -> Array:
         """[n][variants] of pieces -> [n, variants, 2, length] int16: ids, then block numbers."""
         return np.stack([np.stack([np.stack(self.slots(p, length)) for p in variants]) for variants in samples])
@@ -131,10 +141,12 @@ def _scenes(rng: Random, bucket: Bucket, writer: Writer, config: ModelConfig) ->
     return {
         "pixels": np.stack([np.asarray(image) for image in images]),
         "patches": np.stack([patches_of(image, config) for image in images]),
-        "prompt": writer.stack([_prompts(rng, scene) for scene in scenes], PROMPT_SLOTS),
-        "think": writer.stack([[_thinking(rng, scene)] for scene in clear], THINK_SLOTS),
-        "answer": writer.stack([_answers(rng, scene) for scene in clear], ANSWER_SLOTS),
-        "answer_think": writer.stack([[_thoughtful(_answers(rng, scene)[0])] for scene in clear], THINK_SLOTS),
+        "prompt": writer.stack([_prompts(rng, scene, writer) for scene in scenes], PROMPT_SLOTS),
+        "think": writer.stack(
+            [[writer.fitting(partial(_thinking, rng, scene), THINK_SLOTS)] for scene in clear], THINK_SLOTS
+        ),
+        "answer": writer.stack([_answers(rng, scene, writer) for scene in clear], ANSWER_SLOTS),
+        "answer_think": writer.stack([[_thoughtful(_answers(rng, scene, writer)[0])] for scene in clear], THINK_SLOTS),
     }
 
 
@@ -147,8 +159,11 @@ def _scene(rng: Random, bucket: Bucket) -> Scene:
     return replace(scene, blurry=True) if rng.random() < BLURRY_SHARE else scene
 
 
-def _prompts(rng: Random, scene: Scene) -> list[list[Piece]]:
-    return [[(Block.PROMPT, caption(scene, rng, Split.TRAIN, detail))] for detail in _DETAILS]
+def _prompts(rng: Random, scene: Scene, writer: Writer) -> list[Sequence[Piece]]:
+    def make(detail: Detail) -> list[Piece]:
+        return [(Block.PROMPT, caption(scene, rng, Split.TRAIN, detail))]
+
+    return [writer.fitting(partial(make, detail), PROMPT_SLOTS) for detail in _DETAILS]
 
 
 def _thinking(rng: Random, scene: Scene) -> list[Piece]:
@@ -156,10 +171,14 @@ def _thinking(rng: Random, scene: Scene) -> list[Piece]:
     return [(Block.SYSTEM, SYSTEM_PROMPT_IMAGE), (Block.PROMPT, prompt), (Block.OUTPUT, image_thought(scene))]
 
 
-def _answers(rng: Random, scene: Scene) -> list[list[Piece]]:
-    pairs = [describe(scene, rng, Split.TRAIN), *(ask(scene, rng, Split.TRAIN) for _ in range(3))]
+def _answers(rng: Random, scene: Scene, writer: Writer) -> list[Sequence[Piece]]:
+    def make(ask_for: Callable[[Scene, Random, Split], tuple[str, str]]) -> list[Piece]:
+        question, answer = ask_for(scene, rng, Split.TRAIN)
+        return [(Block.PROMPT, question), (Block.OUTPUT, answer)]
+
+    pairs = [writer.fitting(partial(make, kind), ANSWER_SLOTS) for kind in (describe, ask, ask, ask)]
     rng.shuffle(pairs)
-    return [[(Block.PROMPT, question), (Block.OUTPUT, answer)] for question, answer in pairs]
+    return pairs
 
 
 def _thoughtful(pieces: Sequence[Piece]) -> list[Piece]:
@@ -189,8 +208,11 @@ def _edits(rng: Random, bucket: Bucket, writer: Writer, config: ModelConfig) -> 
 
 
 def _texts(rng: Random, writer: Writer) -> dict[str, Array]:
-    pairs = [plain(rng, Split.TRAIN) for _ in range(CHUNK)]
-    pieces = [[(Block.PROMPT, question), (Block.OUTPUT, answer)] for question, answer in pairs]
+    def make() -> list[Piece]:
+        question, answer = plain(rng, Split.TRAIN)
+        return [(Block.PROMPT, question), (Block.OUTPUT, answer)]
+
+    pieces = [writer.fitting(make, TEXT_SLOTS) for _ in range(CHUNK)]
     return {
         "answer": writer.stack([[p] for p in pieces], TEXT_SLOTS),
         "answer_think": writer.stack([[_thoughtful(p)] for p in pieces], THINK_SLOTS),

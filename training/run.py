@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bagel.config import load_model_config
+from bagel.model.weights import SafetensorsSource
 from bagel.tokens import read_special_tokens
 from training.batches import Batches, BatchSettings
 from training.corpus import Chunk, Writer, make_chunk
@@ -23,7 +24,7 @@ from training.store import _for_vae, all_chunks, encode_corpus, latent_statistic
 from training.vae import Autoencoder, VaeSettings, train_vae
 
 RENDER_DEADLINE_S = 900.0
-SAVE_MARGIN_S = 25.0  # previews, shards and state at the end of a call
+SAVE_MARGIN_S = 18.0  # previews, shards and state at the end of a call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class RunSettings:
     model: Path
     work: Path
     out: Path
+    init: Path | None
     limit_s: float
     workers: int
     corpus_scale: float
@@ -59,8 +61,11 @@ class Run:
         config = load_model_config(self._s.model)
         torch.manual_seed(self._s.joint.seed)
         model = ToyModel(config, read_special_tokens(self._s.model)).to(self._device)
+        if self._s.init is not None:
+            with torch.no_grad():
+                SafetensorsSource(self._s.init, config).fill(model.slots(), lambda done, total: None)
         self._vae_and_latents(model)
-        scale = self._scale()
+        scale = (config.vae.scale_factor, config.vae.shift_factor) if self._s.init is not None else self._scale()
         vae = replace(config.vae, scale_factor=scale[0], shift_factor=scale[1])
         model.config = config = replace(config, vae=vae)
         shelves = load_shelves(self._s.work, self._chunks, self._device)
@@ -86,6 +91,8 @@ class Run:
     def _vae_and_latents(self, model: ToyModel) -> None:
         path = self._s.work / "vae.safetensors"
         autoencoder = Autoencoder(model.thinker.encoder, model.dit.decoder).to(self._device)
+        if self._s.init is not None and not path.exists():
+            save_file({k: v.contiguous() for k, v in autoencoder.state_dict().items()}, path)
         marker = self._s.work / "encoded"
         if marker.exists():
             autoencoder.load_state_dict(load_file(path))

@@ -88,9 +88,8 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """[n, H, W, 3] uint8 -> [n, 3, H, W] float32 in [-1, 1], channels last in memory."""
-    pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    return pixels.contiguous(memory_format=torch.channels_last)
+    """[n, H, W, 3] uint8 -> [n, 3, H, W] float32 in [-1, 1]."""
+    return (images.permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous()
 
 
 @torch.no_grad()

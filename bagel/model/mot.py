@@ -101,7 +101,7 @@ class MotLayer(nn.Module):
         if not num_gen:
             return part(self.und, rows)
         assert self.gen is not None, "gen rows in a model that was built without the gen expert"
-        gen, und = rows.split((num_gen, rows.shape[0] - num_gen))
+        gen, und = torch.split(rows, [num_gen, rows.shape[0] - num_gen])
         return torch.cat((part(self.gen, gen), part(self.und, und)))
 
 

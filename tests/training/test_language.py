@@ -1,6 +1,8 @@
 """The language of the drawn world says what is there, and training never sees the wordings kept for evaluation."""
 
+import re
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 
@@ -12,7 +14,10 @@ from training.language import (
     caption_templates,
     descriptions,
     instruction_templates,
+    landscapes,
+    place_question_templates,
     plain,
+    plain_templates,
     question_templates,
 )
 from training.language.captions import Detail, caption
@@ -21,12 +26,13 @@ from training.language.facts import CAPITALS, COLORS_OF_THINGS
 from training.language.instructions import instruction
 from training.language.questions import ask, possible
 from training.language.split import Split, choose, of_split
+from training.language.surface import as_prompt
 from training.language.thoughts import answer_with_thought, edit_thought, image_thought
 from training.world.edits import EditKind
 from training.world.sample import Layout, Pool, sample_edit, sample_scene
 from training.world.scene import Backdrop, Color, Kind, Scene, Thing
 
-LONGEST_PROMPT, LONGEST_ANSWER = 200, 230  # characters
+LONGEST_PROMPT, LONGEST_ANSWER = 170, 230  # characters
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,10 @@ def scenes() -> list[Scene]:
 
 
 def template_lists() -> list[tuple[str, ...]]:
-    modules = (backdrops, caption_templates, descriptions, instruction_templates, question_templates, plain)
+    modules = (
+        *(backdrops, landscapes, caption_templates, descriptions),
+        *(instruction_templates, question_templates, place_question_templates, plain_templates),
+    )
     found = []
     for module in modules:
         for value in vars(module).values():
@@ -69,6 +78,33 @@ def test_no_prompt_of_training_is_a_prompt_of_evaluation(scenes: list[Scene]) ->
     assert not said[Split.TRAIN] & said[Split.HELD_OUT]
 
 
+def test_evaluation_uses_the_words_of_training(scenes: list[Scene]) -> None:
+    rng = Random(11)
+    edits = [sample_edit(rng, kind, Pool.TRAIN) for kind in EditKind for _ in range(80)]
+    details = tuple(Detail)
+    makers: dict[str, Callable[[Split], str]] = {
+        "caption": lambda split: caption(rng.choice(scenes), rng, split, rng.choice(details)),
+        "describe": lambda split: describe(rng.choice(scenes), rng, split)[0],
+        "ask": lambda split: ask(rng.choice(scenes), rng, split)[0],
+        "instruction": lambda split: instruction(rng.choice(edits), rng, split),
+        "plain": lambda split: plain.plain(rng, split)[0],
+    }
+    for name, make in makers.items():
+        known, asked = (
+            {word for _ in range(number) for word in re.findall(r"[a-z]+", make(split).lower())}
+            for split, number in ((Split.TRAIN, 6000), (Split.HELD_OUT, 3000))
+        )
+        assert len(asked - known) <= 0.02 * len(asked), (name, asked - known)
+
+
+def test_slips_say_the_same_and_are_for_training_only() -> None:
+    rng = Random(12)
+    texts = {split: [as_prompt("a cat on the beach", rng, split) for _ in range(3000)] for split in Split}
+    assert {text.rstrip(".").lower() for text in texts[Split.HELD_OUT]} == {"a cat on the beach"}
+    slipped = sum(text.rstrip(".").lower() != "a cat on the beach" for text in texts[Split.TRAIN])
+    assert 0.04 < slipped / 3000 < 0.1
+
+
 def test_descriptions_and_thoughts_name_all_that_is_there_and_nothing_else(scenes: list[Scene]) -> None:
     rng = Random(2)
     for scene in scenes:
@@ -88,7 +124,7 @@ def test_full_and_long_captions_name_every_thing_with_its_colour(scenes: list[Sc
     rng = Random(4)
     for scene in scenes:
         for detail in (Detail.FULL, Detail.LONG):
-            text = caption(scene, rng, split, detail)
+            text = " ".join(caption(scene, rng, split, detail).split())
             assert caption_is_right(text, scene), text
             assert len(text) <= LONGEST_PROMPT
 
@@ -96,7 +132,7 @@ def test_full_and_long_captions_name_every_thing_with_its_colour(scenes: list[Sc
 def test_short_captions_name_every_kind_and_how_many(scenes: list[Scene]) -> None:
     rng = Random(5)
     for scene in scenes:
-        text = caption(scene, rng, Split.TRAIN, Detail.SHORT)
+        text = " ".join(caption(scene, rng, Split.TRAIN, Detail.SHORT).split())
         told = Counter[Kind]()
         for named in things_named(text):
             told[named.kind] += named.count
@@ -139,7 +175,14 @@ def test_every_fact_can_occur_in_training() -> None:
     answers = {plain.plain(rng, Split.TRAIN)[1] for _ in range(20_000)}
     assert {f"The capital of {country} is {city}." for country, city in CAPITALS.items()} <= answers
     assert all(any(a.lower().startswith(f"{thing} is") for a in answers) for thing in COLORS_OF_THINGS)
-    assert {"3 + 4 = 7.", "10 + 10 = 20.", "0 - 0 = 0.", plain.IDENTITY, plain.ABILITY, *plain.GREETINGS} <= answers
+    assert {
+        "3 + 4 = 7.",
+        "10 + 10 = 20.",
+        "0 - 0 = 0.",
+        plain.IDENTITY,
+        plain.ABILITY,
+        *plain_templates.GREETINGS,
+    } <= answers
 
 
 @pytest.mark.parametrize(

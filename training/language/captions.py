@@ -6,6 +6,7 @@ from random import Random
 from training.language import backdrops
 from training.language import caption_templates as templates
 from training.language.arrangement import OPPOSITE, Arrangement, arrangement, clear_size, clear_spot, in_order, side
+from training.language.landscapes import LANDSCAPES
 from training.language.nouns import NUMBERS, listed, noun
 from training.language.split import Split, choose
 from training.language.surface import as_prompt
@@ -19,10 +20,10 @@ RELATION_WORDS: dict[Relation, tuple[str, ...]] = {
     Relation.BELOW: ("below", "below", "under", "beneath"),
 }
 ENDS: dict[Relation, tuple[str, ...]] = {
-    Relation.LEFT_OF: ("on the left",),
-    Relation.RIGHT_OF: ("on the right",),
-    Relation.ABOVE: ("at the top",),
-    Relation.BELOW: ("at the bottom",),
+    Relation.LEFT_OF: ("on the left", "on the left", "on the left side", "at the left"),
+    Relation.RIGHT_OF: ("on the right", "on the right", "on the right side", "at the right"),
+    Relation.ABOVE: ("at the top", "at the top", "in the top part"),
+    Relation.BELOW: ("at the bottom", "at the bottom", "in the bottom part"),
 }
 CLOTHES_VERBS = ("in", "in", "wearing", "with")
 _BLURRY_NAMELESS_SHARE = 0.5
@@ -30,6 +31,9 @@ _EXTRA_SHARE = 0.25  # of full captions that also name pose or spot
 _KIND_ALONE_SHARE = 0.1  # of short captions that are just "cat"
 _BARE_SHARE = 0.5  # of short captions without colour, backdrop, or both
 _STYLED_SHARE = 0.25
+_NO_LEAD_SHARE = 0.25  # of training captions that are just a body
+_USUAL_SHARE = 0.35  # of short training captions of one thing or place
+MAX_LENGTH = 170  # characters
 
 
 class Detail(Enum):
@@ -41,18 +45,39 @@ class Detail(Enum):
 
 
 def caption(scene: Scene, rng: Random, split: Split, detail: Detail) -> str:
-    """A prompt for the picture."""
+    """A prompt for the picture, of at most `MAX_LENGTH` characters."""
+    text = _caption(scene, rng, split, detail)
+    while len(text) > MAX_LENGTH:
+        text = _caption(scene, rng, split, detail)
+    return text
+
+
+def _caption(scene: Scene, rng: Random, split: Split, detail: Detail) -> str:
     if scene.blurry and rng.random() < _BLURRY_NAMELESS_SHARE:
         return choose(rng, templates.BLURRY, split)
+    if detail is Detail.SHORT and split is Split.TRAIN and not scene.blurry and (usual := _usual(scene, rng)):
+        return as_prompt(usual, rng, split)
     styles = _styles(rng, split, _number_of_styles(scene, rng, detail))
     if _is_kind_alone(scene, rng, split, detail):
-        return as_prompt(with_synonyms(scene.things[0].kind + styles, rng), rng)
+        return as_prompt(with_synonyms(scene.things[0].kind + styles, rng), rng, split)
     body = _short(scene, rng, split) if detail is Detail.SHORT else _full(scene, rng, split, detail)
     if scene.blurry:
         text = choose(rng, templates.BLURRY_WITH, split).format(x=body)
     else:
-        text = choose(rng, templates.LEADS, split).format(x=body) + styles
-    return as_prompt(with_synonyms(text, rng), rng)
+        bare = split is Split.TRAIN and rng.random() < _NO_LEAD_SHARE
+        text = (body if bare else choose(rng, templates.LEADS, split).format(x=body)) + styles
+    return as_prompt(with_synonyms(text, rng), rng, split)
+
+
+def _usual(scene: Scene, rng: Random) -> str | None:
+    """What most people would type: "A cute cat", "A beautiful sunset over mountains". For training only."""
+    if len(scene.things) > 1 or rng.random() > _USUAL_SHARE:
+        return None
+    if scene.things:
+        kind = scene.things[0].kind
+        return f"a {rng.choice((_adjectives(kind)[0], rng.choice(_adjectives(kind))))} {kind}"
+    place = scene.backdrop.place
+    return rng.choice(LANDSCAPES[place][:2]) if place else None
 
 
 def _short(scene: Scene, rng: Random, split: Split) -> str:
@@ -98,7 +123,7 @@ def _full(scene: Scene, rng: Random, split: Split, detail: Detail) -> str:
             count = len(things)
             number = str(count) if rng.random() < _EXTRA_SHARE else NUMBERS[count]
             plural = _noun(things[0], rng, pose=pose, size=all_told, count=count)
-            return template.format(number=number, things=plural, adj=rng.choice(_adjectives(things[0].kind)), bg=bg)
+            return template.format(number=number, things=plural, adj=_short_adjective(things[0].kind, rng), bg=bg)
         case Arrangement.PAIR:
             return _pair(things, template, rng, bg, pose)
         case Arrangement.THREE:
@@ -116,6 +141,7 @@ def _pair(things: tuple[Thing, ...], template: str, rng: Random, bg: str, pose: 
         a=f"a {n}",
         b=f"a {other}",
         n=n,
+        adj=rng.choice(_adjectives(first.kind)),
         rel=rng.choice(RELATION_WORDS[rel]),
         inv=rng.choice(RELATION_WORDS[inverse]),
         at=rng.choice(ENDS[rel]),
@@ -134,6 +160,11 @@ def _adjectives(kind: Kind) -> tuple[str, ...]:
     if kind in ANIMALS:
         return templates.ADJECTIVES_ANIMAL
     return templates.ADJECTIVES_PERSON if kind in PEOPLE else templates.ADJECTIVES_OTHER
+
+
+def _short_adjective(kind: Kind, rng: Random) -> str:
+    """An adjective of one word."""
+    return rng.choice([word for word in _adjectives(kind) if " " not in word])
 
 
 def _spot(scene: Scene) -> str:

@@ -16,7 +16,7 @@ from training.world.scene import GARMENT, PEOPLE, Pose, Spot, Thing, spot_of
 
 def instruction(edit: Edit, rng: Random, split: Split) -> str:
     """What a person says who wants this change."""
-    return as_prompt(with_synonyms(_filled(edit, rng, split), rng), rng)
+    return as_prompt(with_synonyms(_filled(edit, rng, split), rng), rng, split)
 
 
 def added_at(edit: Edit) -> Spot:

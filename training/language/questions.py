@@ -28,7 +28,7 @@ def ask(scene: Scene, rng: Random, split: Split, kind: QuestionKind | None = Non
     kind = kind or rng.choice(possible(scene))
     asked = _asked(scene, rng, kind)
     question = choose(rng, templates_of(kind), split).format(**asked.words)
-    return as_question(with_synonyms(question, rng), rng), sentence(asked.answer)
+    return as_question(with_synonyms(question, rng), rng, split), sentence(asked.answer)
 
 
 def possible(scene: Scene) -> tuple[QuestionKind, ...]:
