@@ -20,7 +20,7 @@ def main() -> int:
     tokenizer = commands.add_parser("tokenizer", help="learn the tokenizer from the grammar")
     tokenizer.add_argument("--vocab-size", type=int, default=1280)
     run = commands.add_parser("run", help="corpus, VAE, latents, joint training; call again until it is complete")
-    run.add_argument("--work", type=Path, required=True, help="folder for corpus and state, about 60 GB")
+    run.add_argument("--work", type=Path, required=True, help="folder for corpus and state, some tens of GB")
     run.add_argument("--out", type=Path, required=True, help="folder for shards, logs and previews")
     run.add_argument("--limit-s", type=float, default=1e9, help="stop after so many seconds")
     run.add_argument("--workers", type=int, default=15)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bagel.config import ModelConfig
+from bagel.images import resized_size
 from training.blocks import Kept, RowSlots, geometry
 from training.buckets import BUCKETS, Bucket
 from training.corpus import Part
@@ -159,8 +160,6 @@ def _text(variants: Tensor, index: Tensor, slots: RowSlots) -> tuple[RowSlots, T
 def _patch_grid(patches: int, bucket: Bucket | None, config: ModelConfig) -> tuple[int, int]:
     if not patches or bucket is None:
         return 0, 0
-    from bagel.images import resized_size
-
     width, height = resized_size(bucket.width, bucket.height, config.vit_resize)
     return height // config.vit.patch_size, width // config.vit.patch_size
 

@@ -19,7 +19,9 @@ from bagel.tokens import SpecialTokens
 from training.blocks import IGNORED, MARKERS, Geometry, RowSlots
 
 INIT_STD = 0.02
-# Not cuDNN's: with these inputs its gradients were not numbers.
+# Groups for pictures whose text slots hold nothing but a prompt have no answer to learn.
+PROMPT_ONLY_SLOTS = 64
+# Without cuDNN's: with it, and a hidden score of -30000, the loss was no number; which of the two it was is not known.
 KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 CHANNEL_MULTIPLE = 8  # attention kernels take head sizes in steps of this
 HIDDEN_SCORE = -4096.0  # before the scale 1/8
@@ -239,10 +241,6 @@ class ToyModel(nn.Module):
 def compute_dtype(device: torch.device) -> torch.dtype:
     """What training computes in: as served, bfloat16 on a GPU and float32 on a CPU."""
     return torch.bfloat16 if device.type == "cuda" else torch.float32
-
-
-# Groups for pictures whose text slots hold nothing but a prompt have no answer to learn.
-PROMPT_ONLY_SLOTS = 64
 
 
 def _split(x: Tensor, samples: int) -> Tensor:

@@ -20,7 +20,7 @@ from training.export import write_shards
 from training.joint import JointSettings, JointTrainer
 from training.model import ToyModel
 from training.previews import preview
-from training.store import _for_vae, all_chunks, encode_corpus, latent_statistics, load_shelves, vae_pools
+from training.store import all_chunks, encode_corpus, is_for_vae, latent_statistics, load_shelves, vae_pools
 from training.vae import Autoencoder, VaeSettings, train_vae
 
 RENDER_DEADLINE_S = 900.0
@@ -103,7 +103,7 @@ class Run:
             if path.exists():
                 autoencoder.load_state_dict(load_file(path))
             else:
-                self._wait([f for c, f in futures.items() if _for_vae(c)], "pictures for the VAE")
+                self._wait([f for c, f in futures.items() if is_for_vae(c)], "pictures for the VAE")
                 pools = vae_pools(self._s.work, self._chunks, self._device)
                 train_vae(autoencoder, pools, self._s.vae, self._logger("vae"))
                 save_file({k: v.contiguous() for k, v in autoencoder.state_dict().items()}, path)

@@ -29,10 +29,11 @@ def all_chunks(scale: float = 1.0) -> list[Chunk]:
     chunks = [Chunk(Part.SCENES, number, b) for b in BUCKETS for number in range(count(b.scenes))]
     chunks += [Chunk(Part.EDITS, number, b) for b in BUCKETS for number in range(count(b.edits))]
     chunks += [Chunk(Part.TEXTS, number) for number in range(count(TEXTS))]
-    return sorted(chunks, key=lambda chunk: (not _for_vae(chunk), chunk.number))
+    return sorted(chunks, key=lambda chunk: (not is_for_vae(chunk), chunk.number))
 
 
-def _for_vae(chunk: Chunk) -> bool:
+def is_for_vae(chunk: Chunk) -> bool:
+    """Whether the VAE learns from a chunk's pictures: the first chunks of scenes of every size."""
     if chunk.part is not Part.SCENES or chunk.bucket is None:
         return False
     return chunk.number < (12 if chunk.bucket.tokens <= 256 else 3)
@@ -41,7 +42,7 @@ def _for_vae(chunk: Chunk) -> bool:
 def vae_pools(folder: Path, chunks: list[Chunk], device: torch.device) -> list[Tensor]:
     """Pictures for the VAE, a pool [n, H, W, 3] uint8 a bucket; base-sized ones come four times as often."""
     by_bucket: dict[str, list[Tensor]] = {}
-    for chunk in filter(_for_vae, chunks):
+    for chunk in filter(is_for_vae, chunks):
         with np.load(folder / f"{chunk.name}.npz") as file:
             by_bucket.setdefault(chunk.name.split("-")[1], []).append(torch.from_numpy(file["pixels"]).to(device))
     pools = {name: torch.cat(parts) for name, parts in by_bucket.items()}
