@@ -52,14 +52,14 @@ TASKS = (
 def main() -> int:
     """Exit status 0 when all four answers came and the server stopped cleanly."""
     OUT.mkdir(exist_ok=True)
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "services.cli.main", "serve", "--port", str(port)]
     print("$ bagel serve --port", port, flush=True)
     log_path = OUT / "demo.log"
     with log_path.open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
         try:
-            _wait_ready(server, port, log_path)
+            wait_ready(server, port, log_path)
             for task in TASKS:
                 _run(task, f"http://127.0.0.1:{port}")
         finally:
@@ -92,7 +92,7 @@ def _run(task: Task, url: str) -> None:
         raise SystemExit(f"{task.name}: the answer holds neither a text nor a picture")
 
 
-def _wait_ready(server: "subprocess.Popen[bytes]", port: int, log_path: Path) -> None:
+def wait_ready(server: "subprocess.Popen[bytes]", port: int, log_path: Path) -> None:
     """Show what the server waits for until it is ready."""
     deadline, said = time.monotonic() + START_TIMEOUT_S, ""
     started = time.monotonic()
@@ -121,7 +121,8 @@ def _missing(port: int) -> str:
         return "the gateway is starting"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
