@@ -134,19 +134,46 @@ class Stages:
 
 async def _watch(stage: Stage) -> None:
     late = 0
-    while True:
-        was_ready = stage.ready
-        try:
-            stage.status = await stage.stub.GetStatus(settings_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
-            late = 0
-        except grpc.aio.AioRpcError as error:
-            # A busy machine may answer late; only one that is late again and again is away.
-            late += error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-            if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED or late >= MAX_LATE_ANSWERS:
-                stage.status, stage.problem = None, _unreachable(error)
-        if stage.ready != was_ready:
-            get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
-        await asyncio.sleep(WATCH_READY_S if stage.ready else WATCH_WAITING_S)
+    connection = _Connection(stage.channel)
+    try:
+        while True:
+            was_ready = stage.ready
+            try:
+                stage.status = await stage.stub.GetStatus(settings_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
+                late = 0
+            except grpc.aio.AioRpcError as error:
+                # A busy machine may answer late; only one that is late again and again is away.
+                late += error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+                if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED or late >= MAX_LATE_ANSWERS:
+                    stage.status, stage.problem = None, _unreachable(error)
+            if stage.ready != was_ready:
+                get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
+            if stage.ready:
+                await connection.wait_lost(WATCH_READY_S)
+            else:
+                await asyncio.sleep(WATCH_WAITING_S)
+    finally:
+        connection.close()
+
+
+class _Connection:
+    """Notices at once when a channel's connection ends: a stage that died is away before the next look at it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        # One for as long as the connection stands: gRPC cannot take back a watch on a channel's state.
+        self._lost: asyncio.Future[None] | None = None
+
+    async def wait_lost(self, timeout_s: float) -> None:
+        """Until the connection ends, or the time does."""
+        if self._lost is None or self._lost.done():
+            self._lost = asyncio.ensure_future(self._channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
+        await asyncio.wait({self._lost}, timeout=timeout_s)
+
+    def close(self) -> None:
+        """Stop watching; the channel is closed next."""
+        if self._lost is not None:
+            self._lost.cancel()
 
 
 def _unreachable(error: grpc.aio.AioRpcError) -> str:
