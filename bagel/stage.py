@@ -44,9 +44,11 @@ class StageConfig:
     bind: str = "127.0.0.1:0"
     advertise_address: str | None = None
     admin_bind: str | None = None
-    transport: str = "zeromq"
+    transport: str = "auto"
     kv_bind: str = "tcp://127.0.0.1:0"
+    kv_socket: str | None = None
     kv_advertise_host: str | None = None
+    kv_verify: str = "auto"
     kv_page_tokens: int = defaults.KV_PAGE_TOKENS
     kv_pool_tokens: int = defaults.KV_POOL_TOKENS
     max_queue: int = defaults.MAX_QUEUE
@@ -59,6 +61,7 @@ class StageConfig:
     def __post_init__(self) -> None:
         for name, least in (("kv_page_tokens", 1), ("kv_pool_tokens", 1), ("max_queue", 1), ("threads", 0)):
             _require(getattr(self, name) >= least, name, f"at least {least}")
+        _require(self.kv_verify in ("auto", "always"), "kv_verify", "auto or always")
         _require(self.drain_s >= 0, "drain_s", "0 or more")
         _require(self.log_level in LOG_LEVELS, "log_level", " or ".join(LOG_LEVELS))
         _require(self.log_format in LOG_FORMATS, "log_format", " or ".join(LOG_FORMATS))
@@ -74,8 +77,10 @@ _HELP = {
     "bind": "gRPC address: host:port, [host]:port or unix:path; port 0 takes any",
     "advertise_address": "gRPC address that others dial; default: the bound one",
     "admin_bind": "address for gRPC reflection; off by default",
-    "transport": "how KV pages move: zeromq",
-    "kv_bind": "where KV pages are served (Thinker): tcp://host:port or ipc://path",
+    "transport": "how KV pages move: auto, or shm, zeromq; several with commas, best first",
+    "kv_bind": "where KV pages are served over zeromq (Thinker): tcp://host:port or ipc://path",
+    "kv_socket": "unix socket of shared memory (Thinker); default: a name outside the file system",
+    "kv_verify": "auto, or always: check pages by digest even where they are looked at in place",
     "kv_advertise_host": "host in the address of KV pages that others dial",
     "kv_page_tokens": "tokens a KV page",
     "kv_pool_tokens": "tokens of KV memory",

@@ -1,6 +1,6 @@
 """Protos <-> our own types, both ways, once. Used by servicers, clients and handles only; no torch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 from bagel.contexts import Role
@@ -153,18 +153,6 @@ def reason_to_proto(reason: str | None) -> thinker_pb2.FinishReason:
 def reason_from_proto(value: thinker_pb2.FinishReason) -> str:
     """Why text ended, in OpenAI's words."""
     return "length" if value == thinker_pb2.FINISH_REASON_LENGTH else "stop"
-
-
-def require_handle(message: kv_pb2.KvHandle, known_transports: Sequence[str]) -> kv_pb2.DataEndpoint:
-    """The first data endpoint of a handle that this reader can use. Raises IncompleteContextError."""
-    for endpoint in message.data_endpoints:
-        if endpoint.transport in known_transports:
-            return endpoint
-    offered = ", ".join(endpoint.transport for endpoint in message.data_endpoints) or "none"
-    raise IncompleteContextError(
-        f"the holder offers its pages over {offered}; this DiT reads {', '.join(known_transports)}:"
-        " start both with the same --transport"
-    )
 
 
 def _known(names: dict[K, V], value: V, param: str) -> K:

@@ -1,42 +1,55 @@
-"""The reader's side that backends share: bounds, deadlines, digests."""
+"""Places for pages in a reader's memory: free, held, or quarantined. Pure bookkeeping, one owner.
 
+A place that a failed transfer may still write to is quarantined until that transfer is known to be over.
+"""
+
+import bisect
 import threading
-import time
-
-import xxhash
-
-from transport.base import FetchRequest
-from transport.errors import (
-    TransferCancelledError,
-    TransferCorruptError,
-    TransferRefusedError,
-    TransferTimeoutError,
-)
+from collections.abc import Iterable, Sequence
 
 
-def page_count(request: FetchRequest) -> int:
-    """Pages to fetch. Raises TransferRefusedError when they do not fit or the digests do not match in number."""
-    count = sum(run.count for run in request.runs)
-    if count * request.page_bytes > request.into.num_bytes:
-        raise TransferRefusedError(
-            f"{count} pages of {request.page_bytes} B do not fit into {request.into.num_bytes} B of landing memory"
-        )
-    if len(request.digests) != count:
-        raise TransferRefusedError(f"{len(request.digests)} digests for {count} pages")
-    return count
+class Landing:
+    """`num_places` places, each for a page."""
 
+    def __init__(self, num_places: int) -> None:
+        self.num_places = num_places
+        self._free = list(range(num_places))  # ascending, so that neighbours are given out together
+        self._quarantined: list[tuple[tuple[int, ...], tuple[threading.Event, ...]]] = []
 
-def remaining_s(request: FetchRequest, cancelled: threading.Event) -> float:
-    """Seconds left. Raises when none are, or when the reader gave up."""
-    if cancelled.is_set():
-        raise TransferCancelledError("the transfer was cancelled")
-    left = request.deadline_s - time.monotonic()
-    if left <= 0:
-        raise TransferTimeoutError("the deadline passed before every page had arrived")
-    return left
+    @property
+    def free_places(self) -> int:
+        """Places that may be given out."""
+        self._lift()
+        return len(self._free)
 
+    @property
+    def quarantined_places(self) -> int:
+        """Places that a transfer may still write to."""
+        self._lift()
+        return sum(len(places) for places, _ in self._quarantined)
 
-def check_digest(page: memoryview, expected: int, place: int) -> None:
-    """Raise TransferCorruptError unless a landed page is what its holder announced."""
-    if xxhash.xxh3_64_intdigest(page) != expected:
-        raise TransferCorruptError(f"page {place} of the transfer does not match its digest")
+    def reserve(self, count: int) -> list[int] | None:
+        """`count` places, lowest first; None when so many are not free."""
+        self._lift()
+        if count > len(self._free):
+            return None
+        places, self._free = self._free[:count], self._free[count:]
+        return places
+
+    def free(self, places: Iterable[int]) -> None:
+        """Give places back."""
+        for place in places:
+            bisect.insort(self._free, place)
+
+    def quarantine(self, places: Sequence[int], settled: Sequence[threading.Event]) -> None:
+        """Give places back once every transfer that may write to them is over."""
+        self._quarantined.append((tuple(places), tuple(settled)))
+
+    def _lift(self) -> None:
+        waiting = []
+        for places, settled in self._quarantined:
+            if all(event.is_set() for event in settled):
+                self.free(places)
+            else:
+                waiting.append((places, settled))
+        self._quarantined = waiting

@@ -26,15 +26,15 @@ from bagel.v1 import kv_pb2 as bagel_dot_v1_dot_kv__pb2
 from bagel.v1 import settings_pb2 as bagel_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x62\x61gel/v1/dit.proto\x12\x08\x62\x61gel.v1\x1a\x11\x62\x61gel/v1/kv.proto\x1a\x17\x62\x61gel/v1/settings.proto\"H\n\x0eOutputSettings\x12%\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x15.bagel.v1.ImageFormat\x12\x0f\n\x07quality\x18\x02 \x01(\r\"5\n\x0fPreviewSettings\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x13\n\x0bmax_side_px\x18\x02 \x01(\r\"\xf7\x01\n\x0fGenerateRequest\x12$\n\x07request\x18\x01 \x01(\x0b\x32\x13.bagel.v1.RequestId\x12\"\n\x06handle\x18\x02 \x01(\x0b\x32\x12.bagel.v1.KvHandle\x12*\n\x07sampler\x18\x03 \x01(\x0b\x32\x19.bagel.v1.SamplerSettings\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\t\n\x01n\x18\x05 \x01(\r\x12(\n\x06output\x18\x06 \x01(\x0b\x32\x18.bagel.v1.OutputSettings\x12+\n\x08previews\x18\x07 \x01(\x0b\x32\x19.bagel.v1.PreviewSettings\"\xf8\x01\n\rGenerateEvent\x12%\n\x06queued\x18\x01 \x01(\x0b\x32\x13.bagel.v1.DitQueuedH\x00\x12$\n\x07\x66\x65tched\x18\x02 \x01(\x0b\x32\x11.bagel.v1.FetchedH\x00\x12\"\n\x04step\x18\x03 \x01(\x0b\x32\x12.bagel.v1.StepDoneH\x00\x12$\n\x07preview\x18\x04 \x01(\x0b\x32\x11.bagel.v1.PreviewH\x00\x12$\n\x07picture\x18\x05 \x01(\x0b\x32\x11.bagel.v1.PictureH\x00\x12!\n\x04\x64one\x18\x06 \x01(\x0b\x32\x11.bagel.v1.DitDoneH\x00\x42\x07\n\x05\x65vent\"\x1d\n\tDitQueued\x12\x10\n\x08position\x18\x01 \x01(\r\"N\n\x07\x46\x65tched\x12\r\n\x05\x62ytes\x18\x01 \x01(\x04\x12\r\n\x05pages\x18\x02 \x01(\r\x12\x12\n\ntransfer_s\x18\x03 \x01(\x01\x12\x11\n\ttransport\x18\x04 \x01(\t\"C\n\x08StepDone\x12\x0f\n\x07picture\x18\x01 \x01(\r\x12\x0c\n\x04\x64one\x18\x02 \x01(\r\x12\r\n\x05total\x18\x03 \x01(\r\x12\t\n\x01t\x18\x04 \x01(\x01\"6\n\x07Preview\x12\x0f\n\x07picture\x18\x01 \x01(\r\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"~\n\x07Picture\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12%\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x15.bagel.v1.ImageFormat\x12!\n\x04size\x18\x04 \x01(\x0b\x32\x13.bagel.v1.ImageSize\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"r\n\x07\x44itDone\x12\x10\n\x08\x66orwards\x18\x01 \x01(\r\x12\r\n\x05steps\x18\x02 \x01(\r\x12\x0f\n\x07queue_s\x18\x03 \x01(\x01\x12\x11\n\tdenoise_s\x18\x04 \x01(\x01\x12\x10\n\x08\x64\x65\x63ode_s\x18\x05 \x01(\x01\x12\x10\n\x08\x65ncode_s\x18\x06 \x01(\x01*o\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x03\x32\x87\x01\n\x03\x44it\x12>\n\tGetStatus\x12\x1a.bagel.v1.GetStatusRequest\x1a\x15.bagel.v1.StageStatus\x12@\n\x08Generate\x12\x19.bagel.v1.GenerateRequest\x1a\x17.bagel.v1.GenerateEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x62\x61gel/v1/dit.proto\x12\x08\x62\x61gel.v1\x1a\x11\x62\x61gel/v1/kv.proto\x1a\x17\x62\x61gel/v1/settings.proto\"H\n\x0eOutputSettings\x12%\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x15.bagel.v1.ImageFormat\x12\x0f\n\x07quality\x18\x02 \x01(\r\"5\n\x0fPreviewSettings\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x13\n\x0bmax_side_px\x18\x02 \x01(\r\"\xf7\x01\n\x0fGenerateRequest\x12$\n\x07request\x18\x01 \x01(\x0b\x32\x13.bagel.v1.RequestId\x12\"\n\x06handle\x18\x02 \x01(\x0b\x32\x12.bagel.v1.KvHandle\x12*\n\x07sampler\x18\x03 \x01(\x0b\x32\x19.bagel.v1.SamplerSettings\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\t\n\x01n\x18\x05 \x01(\r\x12(\n\x06output\x18\x06 \x01(\x0b\x32\x18.bagel.v1.OutputSettings\x12+\n\x08previews\x18\x07 \x01(\x0b\x32\x19.bagel.v1.PreviewSettings\"\xf8\x01\n\rGenerateEvent\x12%\n\x06queued\x18\x01 \x01(\x0b\x32\x13.bagel.v1.DitQueuedH\x00\x12$\n\x07\x66\x65tched\x18\x02 \x01(\x0b\x32\x11.bagel.v1.FetchedH\x00\x12\"\n\x04step\x18\x03 \x01(\x0b\x32\x12.bagel.v1.StepDoneH\x00\x12$\n\x07preview\x18\x04 \x01(\x0b\x32\x11.bagel.v1.PreviewH\x00\x12$\n\x07picture\x18\x05 \x01(\x0b\x32\x11.bagel.v1.PictureH\x00\x12!\n\x04\x64one\x18\x06 \x01(\x0b\x32\x11.bagel.v1.DitDoneH\x00\x42\x07\n\x05\x65vent\"\x1d\n\tDitQueued\x12\x10\n\x08position\x18\x01 \x01(\r\"\x85\x01\n\x07\x46\x65tched\x12\r\n\x05\x62ytes\x18\x01 \x01(\x04\x12\r\n\x05pages\x18\x02 \x01(\r\x12\x12\n\ntransfer_s\x18\x03 \x01(\x01\x12\x11\n\ttransport\x18\x04 \x01(\t\x12\x14\n\x0cunique_bytes\x18\x05 \x01(\x04\x12\x0e\n\x06wait_s\x18\x06 \x01(\x01\x12\x0f\n\x07overlap\x18\x07 \x01(\x01\"C\n\x08StepDone\x12\x0f\n\x07picture\x18\x01 \x01(\r\x12\x0c\n\x04\x64one\x18\x02 \x01(\r\x12\r\n\x05total\x18\x03 \x01(\r\x12\t\n\x01t\x18\x04 \x01(\x01\"6\n\x07Preview\x12\x0f\n\x07picture\x18\x01 \x01(\r\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"~\n\x07Picture\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12%\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x15.bagel.v1.ImageFormat\x12!\n\x04size\x18\x04 \x01(\x0b\x32\x13.bagel.v1.ImageSize\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"r\n\x07\x44itDone\x12\x10\n\x08\x66orwards\x18\x01 \x01(\r\x12\r\n\x05steps\x18\x02 \x01(\r\x12\x0f\n\x07queue_s\x18\x03 \x01(\x01\x12\x11\n\tdenoise_s\x18\x04 \x01(\x01\x12\x10\n\x08\x64\x65\x63ode_s\x18\x05 \x01(\x01\x12\x10\n\x08\x65ncode_s\x18\x06 \x01(\x01*o\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x03\x32\x87\x01\n\x03\x44it\x12>\n\tGetStatus\x12\x1a.bagel.v1.GetStatusRequest\x1a\x15.bagel.v1.StageStatus\x12@\n\x08Generate\x12\x19.bagel.v1.GenerateRequest\x1a\x17.bagel.v1.GenerateEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bagel.v1.dit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMAGEFORMAT']._serialized_start=1186
-  _globals['_IMAGEFORMAT']._serialized_end=1297
+  _globals['_IMAGEFORMAT']._serialized_start=1242
+  _globals['_IMAGEFORMAT']._serialized_end=1353
   _globals['_OUTPUTSETTINGS']._serialized_start=76
   _globals['_OUTPUTSETTINGS']._serialized_end=148
   _globals['_PREVIEWSETTINGS']._serialized_start=150
@@ -45,16 +45,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEEVENT']._serialized_end=704
   _globals['_DITQUEUED']._serialized_start=706
   _globals['_DITQUEUED']._serialized_end=735
-  _globals['_FETCHED']._serialized_start=737
-  _globals['_FETCHED']._serialized_end=815
-  _globals['_STEPDONE']._serialized_start=817
-  _globals['_STEPDONE']._serialized_end=884
-  _globals['_PREVIEW']._serialized_start=886
-  _globals['_PREVIEW']._serialized_end=940
-  _globals['_PICTURE']._serialized_start=942
-  _globals['_PICTURE']._serialized_end=1068
-  _globals['_DITDONE']._serialized_start=1070
-  _globals['_DITDONE']._serialized_end=1184
-  _globals['_DIT']._serialized_start=1300
-  _globals['_DIT']._serialized_end=1435
+  _globals['_FETCHED']._serialized_start=738
+  _globals['_FETCHED']._serialized_end=871
+  _globals['_STEPDONE']._serialized_start=873
+  _globals['_STEPDONE']._serialized_end=940
+  _globals['_PREVIEW']._serialized_start=942
+  _globals['_PREVIEW']._serialized_end=996
+  _globals['_PICTURE']._serialized_start=998
+  _globals['_PICTURE']._serialized_end=1124
+  _globals['_DITDONE']._serialized_start=1126
+  _globals['_DITDONE']._serialized_end=1240
+  _globals['_DIT']._serialized_start=1356
+  _globals['_DIT']._serialized_end=1491
 # @@protoc_insertion_point(module_scope)

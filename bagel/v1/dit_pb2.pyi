@@ -76,16 +76,22 @@ class DitQueued(_message.Message):
     def __init__(self, position: _Optional[int] = ...) -> None: ...
 
 class Fetched(_message.Message):
-    __slots__ = ("bytes", "pages", "transfer_s", "transport")
+    __slots__ = ("bytes", "pages", "transfer_s", "transport", "unique_bytes", "wait_s", "overlap")
     BYTES_FIELD_NUMBER: _ClassVar[int]
     PAGES_FIELD_NUMBER: _ClassVar[int]
     TRANSFER_S_FIELD_NUMBER: _ClassVar[int]
     TRANSPORT_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
     bytes: int
     pages: int
     transfer_s: float
     transport: str
-    def __init__(self, bytes: _Optional[int] = ..., pages: _Optional[int] = ..., transfer_s: _Optional[float] = ..., transport: _Optional[str] = ...) -> None: ...
+    unique_bytes: int
+    wait_s: float
+    overlap: float
+    def __init__(self, bytes: _Optional[int] = ..., pages: _Optional[int] = ..., transfer_s: _Optional[float] = ..., transport: _Optional[str] = ..., unique_bytes: _Optional[int] = ..., wait_s: _Optional[float] = ..., overlap: _Optional[float] = ...) -> None: ...
 
 class StepDone(_message.Message):
     __slots__ = ("picture", "done", "total", "t")

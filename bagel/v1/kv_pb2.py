@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11\x62\x61gel/v1/kv.proto\x12\x08\x62\x61gel.v1\"(\n\tRequestId\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\xad\x01\n\x08KvLayout\x12\x1e\n\x05\x64type\x18\x01 \x01(\x0e\x32\x0f.bagel.v1.DType\x12\x1c\n\x04\x61xes\x18\x02 \x03(\x0e\x32\x0e.bagel.v1.Axis\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x15\n\rstrides_bytes\x18\x04 \x03(\x04\x12\x19\n\x11page_stride_bytes\x18\x05 \x01(\x04\x12\"\n\x05shard\x18\x06 \x01(\x0b\x32\x13.bagel.v1.HeadShard\"2\n\tHeadShard\x12\x12\n\nfirst_head\x18\x01 \x01(\r\x12\x11\n\tnum_heads\x18\x02 \x01(\r\"B\n\x0c\x44\x61taEndpoint\x12\x11\n\ttransport\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06secure\x18\x03 \x01(\x08\"\xd3\x01\n\x08KvHandle\x12\x11\n\thandle_id\x18\x01 \x01(\t\x12$\n\x07request\x18\x02 \x01(\x0b\x32\x13.bagel.v1.RequestId\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x17\n\x0f\x63ontrol_address\x18\x04 \x01(\t\x12.\n\x0e\x64\x61ta_endpoints\x18\x05 \x03(\x0b\x32\x16.bagel.v1.DataEndpoint\x12\"\n\x06layout\x18\x06 \x01(\x0b\x32\x12.bagel.v1.KvLayout\x12\x12\n\nread_token\x18\x07 \x01(\x0c\"\'\n\x07PageRun\x12\r\n\x05start\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"m\n\rSealedContext\x12\x1d\n\x05roles\x18\x01 \x03(\x0e\x32\x0e.bagel.v1.Role\x12\x1f\n\x04runs\x18\x02 \x03(\x0b\x32\x11.bagel.v1.PageRun\x12\x0e\n\x06tokens\x18\x03 \x01(\r\x12\x0c\n\x04rope\x18\x04 \x01(\r\"v\n\x06Sealed\x12)\n\x08\x63ontexts\x18\x01 \x03(\x0b\x32\x17.bagel.v1.SealedContext\x12\x15\n\routput_height\x18\x02 \x01(\r\x12\x14\n\x0coutput_width\x18\x03 \x01(\r\x12\x14\n\x0cunique_pages\x18\x04 \x01(\r\">\n\nPagesReady\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.bagel.v1.PageRun\x12\x0f\n\x07\x64igests\x18\x02 \x03(\x06\"i\n\x0bReadRequest\x12\x11\n\thandle_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12$\n\x07request\x18\x03 \x01(\x0b\x32\x13.bagel.v1.RequestId\x12\x12\n\nread_token\x18\x04 \x01(\x0c\"\x1d\n\x07Granted\x12\x12\n\ndata_token\x18\x01 \x01(\x0c\"\x8b\x01\n\tReadEvent\x12$\n\x07granted\x18\x01 \x01(\x0b\x32\x11.bagel.v1.GrantedH\x00\x12+\n\x0bpages_ready\x18\x02 \x01(\x0b\x32\x14.bagel.v1.PagesReadyH\x00\x12\"\n\x06sealed\x18\x03 \x01(\x0b\x32\x10.bagel.v1.SealedH\x00\x42\x07\n\x05\x65vent*E\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\x02*p\n\x04\x41xis\x12\x14\n\x10\x41XIS_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41XIS_KV_HEAD\x10\x01\x12\x0e\n\nAXIS_LAYER\x10\x02\x12\x12\n\x0e\x41XIS_KEY_VALUE\x10\x03\x12\x0e\n\nAXIS_TOKEN\x10\x04\x12\x0c\n\x08\x41XIS_DIM\x10\x05*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08ROLE_GEN\x10\x01\x12\x11\n\rROLE_CFG_TEXT\x10\x02\x12\x10\n\x0cROLE_CFG_IMG\x10\x03\x32@\n\x08KvSource\x12\x34\n\x04Read\x12\x15.bagel.v1.ReadRequest\x1a\x13.bagel.v1.ReadEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11\x62\x61gel/v1/kv.proto\x12\x08\x62\x61gel.v1\"(\n\tRequestId\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\xad\x01\n\x08KvLayout\x12\x1e\n\x05\x64type\x18\x01 \x01(\x0e\x32\x0f.bagel.v1.DType\x12\x1c\n\x04\x61xes\x18\x02 \x03(\x0e\x32\x0e.bagel.v1.Axis\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x15\n\rstrides_bytes\x18\x04 \x03(\x04\x12\x19\n\x11page_stride_bytes\x18\x05 \x01(\x04\x12\"\n\x05shard\x18\x06 \x01(\x0b\x32\x13.bagel.v1.HeadShard\"2\n\tHeadShard\x12\x12\n\nfirst_head\x18\x01 \x01(\r\x12\x11\n\tnum_heads\x18\x02 \x01(\r\"B\n\x0c\x44\x61taEndpoint\x12\x11\n\ttransport\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06secure\x18\x03 \x01(\x08\"\xe6\x01\n\x08KvHandle\x12\x11\n\thandle_id\x18\x01 \x01(\t\x12$\n\x07request\x18\x02 \x01(\x0b\x32\x13.bagel.v1.RequestId\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x17\n\x0f\x63ontrol_address\x18\x04 \x01(\t\x12.\n\x0e\x64\x61ta_endpoints\x18\x05 \x03(\x0b\x32\x16.bagel.v1.DataEndpoint\x12\"\n\x06layout\x18\x06 \x01(\x0b\x32\x12.bagel.v1.KvLayout\x12\x12\n\nread_token\x18\x07 \x01(\x0c\x12\x11\n\tmax_pages\x18\x08 \x01(\r\"\'\n\x07PageRun\x12\r\n\x05start\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"m\n\rSealedContext\x12\x1d\n\x05roles\x18\x01 \x03(\x0e\x32\x0e.bagel.v1.Role\x12\x1f\n\x04runs\x18\x02 \x03(\x0b\x32\x11.bagel.v1.PageRun\x12\x0e\n\x06tokens\x18\x03 \x01(\r\x12\x0c\n\x04rope\x18\x04 \x01(\r\"v\n\x06Sealed\x12)\n\x08\x63ontexts\x18\x01 \x03(\x0b\x32\x17.bagel.v1.SealedContext\x12\x15\n\routput_height\x18\x02 \x01(\r\x12\x14\n\x0coutput_width\x18\x03 \x01(\r\x12\x14\n\x0cunique_pages\x18\x04 \x01(\r\"c\n\nPagesReady\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.bagel.v1.PageRun\x12\x0f\n\x07\x64igests\x18\x02 \x03(\x06\x12\x13\n\x0bgenerations\x18\x03 \x03(\x04\x12\x0e\n\x06inline\x18\x04 \x01(\x0c\"\x90\x01\n\x0bReadRequest\x12\x11\n\thandle_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12$\n\x07request\x18\x03 \x01(\x0b\x32\x13.bagel.v1.RequestId\x12\x12\n\nread_token\x18\x04 \x01(\x0c\x12\x0f\n\x07\x64igests\x18\x05 \x01(\x08\x12\x14\n\x0cinline_below\x18\x06 \x01(\r\"\x1d\n\x07Granted\x12\x12\n\ndata_token\x18\x01 \x01(\x0c\"\x8b\x01\n\tReadEvent\x12$\n\x07granted\x18\x01 \x01(\x0b\x32\x11.bagel.v1.GrantedH\x00\x12+\n\x0bpages_ready\x18\x02 \x01(\x0b\x32\x14.bagel.v1.PagesReadyH\x00\x12\"\n\x06sealed\x18\x03 \x01(\x0b\x32\x10.bagel.v1.SealedH\x00\x42\x07\n\x05\x65vent*E\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\x02*p\n\x04\x41xis\x12\x14\n\x10\x41XIS_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41XIS_KV_HEAD\x10\x01\x12\x0e\n\nAXIS_LAYER\x10\x02\x12\x12\n\x0e\x41XIS_KEY_VALUE\x10\x03\x12\x0e\n\nAXIS_TOKEN\x10\x04\x12\x0c\n\x08\x41XIS_DIM\x10\x05*O\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08ROLE_GEN\x10\x01\x12\x11\n\rROLE_CFG_TEXT\x10\x02\x12\x10\n\x0cROLE_CFG_IMG\x10\x03\x32@\n\x08KvSource\x12\x34\n\x04Read\x12\x15.bagel.v1.ReadRequest\x1a\x13.bagel.v1.ReadEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bagel.v1.kv_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DTYPE']._serialized_start=1199
-  _globals['_DTYPE']._serialized_end=1268
-  _globals['_AXIS']._serialized_start=1270
-  _globals['_AXIS']._serialized_end=1382
-  _globals['_ROLE']._serialized_start=1384
-  _globals['_ROLE']._serialized_end=1463
+  _globals['_DTYPE']._serialized_start=1295
+  _globals['_DTYPE']._serialized_end=1364
+  _globals['_AXIS']._serialized_start=1366
+  _globals['_AXIS']._serialized_end=1478
+  _globals['_ROLE']._serialized_start=1480
+  _globals['_ROLE']._serialized_end=1559
   _globals['_REQUESTID']._serialized_start=31
   _globals['_REQUESTID']._serialized_end=71
   _globals['_KVLAYOUT']._serialized_start=74
@@ -46,21 +46,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATAENDPOINT']._serialized_start=301
   _globals['_DATAENDPOINT']._serialized_end=367
   _globals['_KVHANDLE']._serialized_start=370
-  _globals['_KVHANDLE']._serialized_end=581
-  _globals['_PAGERUN']._serialized_start=583
-  _globals['_PAGERUN']._serialized_end=622
-  _globals['_SEALEDCONTEXT']._serialized_start=624
-  _globals['_SEALEDCONTEXT']._serialized_end=733
-  _globals['_SEALED']._serialized_start=735
-  _globals['_SEALED']._serialized_end=853
-  _globals['_PAGESREADY']._serialized_start=855
-  _globals['_PAGESREADY']._serialized_end=917
-  _globals['_READREQUEST']._serialized_start=919
-  _globals['_READREQUEST']._serialized_end=1024
-  _globals['_GRANTED']._serialized_start=1026
-  _globals['_GRANTED']._serialized_end=1055
-  _globals['_READEVENT']._serialized_start=1058
-  _globals['_READEVENT']._serialized_end=1197
-  _globals['_KVSOURCE']._serialized_start=1465
-  _globals['_KVSOURCE']._serialized_end=1529
+  _globals['_KVHANDLE']._serialized_end=600
+  _globals['_PAGERUN']._serialized_start=602
+  _globals['_PAGERUN']._serialized_end=641
+  _globals['_SEALEDCONTEXT']._serialized_start=643
+  _globals['_SEALEDCONTEXT']._serialized_end=752
+  _globals['_SEALED']._serialized_start=754
+  _globals['_SEALED']._serialized_end=872
+  _globals['_PAGESREADY']._serialized_start=874
+  _globals['_PAGESREADY']._serialized_end=973
+  _globals['_READREQUEST']._serialized_start=976
+  _globals['_READREQUEST']._serialized_end=1120
+  _globals['_GRANTED']._serialized_start=1122
+  _globals['_GRANTED']._serialized_end=1151
+  _globals['_READEVENT']._serialized_start=1154
+  _globals['_READEVENT']._serialized_end=1293
+  _globals['_KVSOURCE']._serialized_start=1561
+  _globals['_KVSOURCE']._serialized_end=1625
 # @@protoc_insertion_point(module_scope)

@@ -85,7 +85,7 @@ class DataEndpoint(_message.Message):
     def __init__(self, transport: _Optional[str] = ..., address: _Optional[str] = ..., secure: bool = ...) -> None: ...
 
 class KvHandle(_message.Message):
-    __slots__ = ("handle_id", "request", "epoch", "control_address", "data_endpoints", "layout", "read_token")
+    __slots__ = ("handle_id", "request", "epoch", "control_address", "data_endpoints", "layout", "read_token", "max_pages")
     HANDLE_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class KvHandle(_message.Message):
     DATA_ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     READ_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MAX_PAGES_FIELD_NUMBER: _ClassVar[int]
     handle_id: str
     request: RequestId
     epoch: int
@@ -100,7 +101,8 @@ class KvHandle(_message.Message):
     data_endpoints: _containers.RepeatedCompositeFieldContainer[DataEndpoint]
     layout: KvLayout
     read_token: bytes
-    def __init__(self, handle_id: _Optional[str] = ..., request: _Optional[_Union[RequestId, _Mapping]] = ..., epoch: _Optional[int] = ..., control_address: _Optional[str] = ..., data_endpoints: _Optional[_Iterable[_Union[DataEndpoint, _Mapping]]] = ..., layout: _Optional[_Union[KvLayout, _Mapping]] = ..., read_token: _Optional[bytes] = ...) -> None: ...
+    max_pages: int
+    def __init__(self, handle_id: _Optional[str] = ..., request: _Optional[_Union[RequestId, _Mapping]] = ..., epoch: _Optional[int] = ..., control_address: _Optional[str] = ..., data_endpoints: _Optional[_Iterable[_Union[DataEndpoint, _Mapping]]] = ..., layout: _Optional[_Union[KvLayout, _Mapping]] = ..., read_token: _Optional[bytes] = ..., max_pages: _Optional[int] = ...) -> None: ...
 
 class PageRun(_message.Message):
     __slots__ = ("start", "count")
@@ -135,24 +137,32 @@ class Sealed(_message.Message):
     def __init__(self, contexts: _Optional[_Iterable[_Union[SealedContext, _Mapping]]] = ..., output_height: _Optional[int] = ..., output_width: _Optional[int] = ..., unique_pages: _Optional[int] = ...) -> None: ...
 
 class PagesReady(_message.Message):
-    __slots__ = ("runs", "digests")
+    __slots__ = ("runs", "digests", "generations", "inline")
     RUNS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    INLINE_FIELD_NUMBER: _ClassVar[int]
     runs: _containers.RepeatedCompositeFieldContainer[PageRun]
     digests: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, runs: _Optional[_Iterable[_Union[PageRun, _Mapping]]] = ..., digests: _Optional[_Iterable[int]] = ...) -> None: ...
+    generations: _containers.RepeatedScalarFieldContainer[int]
+    inline: bytes
+    def __init__(self, runs: _Optional[_Iterable[_Union[PageRun, _Mapping]]] = ..., digests: _Optional[_Iterable[int]] = ..., generations: _Optional[_Iterable[int]] = ..., inline: _Optional[bytes] = ...) -> None: ...
 
 class ReadRequest(_message.Message):
-    __slots__ = ("handle_id", "epoch", "request", "read_token")
+    __slots__ = ("handle_id", "epoch", "request", "read_token", "digests", "inline_below")
     HANDLE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     READ_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    INLINE_BELOW_FIELD_NUMBER: _ClassVar[int]
     handle_id: str
     epoch: int
     request: RequestId
     read_token: bytes
-    def __init__(self, handle_id: _Optional[str] = ..., epoch: _Optional[int] = ..., request: _Optional[_Union[RequestId, _Mapping]] = ..., read_token: _Optional[bytes] = ...) -> None: ...
+    digests: bool
+    inline_below: int
+    def __init__(self, handle_id: _Optional[str] = ..., epoch: _Optional[int] = ..., request: _Optional[_Union[RequestId, _Mapping]] = ..., read_token: _Optional[bytes] = ..., digests: bool = ..., inline_below: _Optional[int] = ...) -> None: ...
 
 class Granted(_message.Message):
     __slots__ = ("data_token",)

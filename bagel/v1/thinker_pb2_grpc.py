@@ -78,7 +78,7 @@ class ThinkerServicer(object):
         """Computes and publishes the context of a picture. The call is the lease: it stays open after Prepared, and the
         pages live until the caller cancels it or its deadline passes.
 
-        Events: Queued, KvHandle, any number of TextDelta of a thought, one Prepared.
+        Events: Queued, any number of TextDelta of a thought, KvHandle as soon as pages can be fetched, one Prepared.
         Status: as GenerateText.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -30,6 +30,10 @@ def serve(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads a stage; 0 leaves it to torch.")] = 0,
     kv_page_tokens: Annotated[int, typer.Option(min=1, help="Tokens a KV page.")] = defaults.KV_PAGE_TOKENS,
     kv_pool_tokens: Annotated[int, typer.Option(min=1, help="Tokens of KV memory.")] = defaults.KV_POOL_TOKENS,
+    transport: Annotated[
+        str, typer.Option(help="How KV pages move: auto, shm or zeromq; several with commas, best first.")
+    ] = "auto",
+    kv_verify: Annotated[str, typer.Option(help="auto, or always: hash pages on every way.")] = "auto",
     max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = defaults.MAX_QUEUE,
     request_timeout_s: Annotated[
         float, typer.Option(min=0.001, help="Longest time of a request, in seconds.")
@@ -46,8 +50,9 @@ def serve(
 
     options = ServeOptions(
         model=model, host=host, port=port, load_format=load_format, revision=revision, device=device, dtype=dtype,
-        threads=threads, kv_page_tokens=kv_page_tokens, kv_pool_tokens=kv_pool_tokens, max_queue=max_queue,
-        request_timeout_s=request_timeout_s, drain_s=drain_s, log_format=log_format.value, log_level=log_level.value,
+        threads=threads, kv_page_tokens=kv_page_tokens, kv_pool_tokens=kv_pool_tokens, transport=transport,
+        kv_verify=kv_verify, max_queue=max_queue, request_timeout_s=request_timeout_s, drain_s=drain_s,
+        log_format=log_format.value, log_level=log_level.value,
     )  # fmt: skip
     sys.exit(run(options))
 

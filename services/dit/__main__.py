@@ -4,6 +4,7 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
 from grpc import StatusCode
 
 from bagel.errors import BagelError
@@ -18,16 +19,19 @@ from bagel.v1 import dit_pb2_grpc
 from services.dit.denoiser import Denoiser
 from services.dit.engine import DitEngine, Observe, observe_no_request
 from services.dit.fetcher import Fetcher
+from services.dit.pulling import LandingMemory
 from services.dit.scheduler import Scheduler
 from services.dit.servicer import DitServicer, Loaded, NotBuiltError
-from transport.base import Transport
+from transport.base import Region
 from transport.errors import (
     PeerLostError,
     TransferCorruptError,
     TransferRefusedError,
     TransferTimeoutError,
 )
-from transport.open import open_transport
+from transport.memory import MemoryHub
+from transport.open import TransportConfig, names_of, open_planes
+from transport.planes import Planes
 
 SERVICES = ("bagel.v1.Dit",)
 STATUSES: dict[type[BagelError], StatusCode] = {
@@ -50,11 +54,13 @@ def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_
     """Run until a signal; the exit status. `observe` sees what the engine computes."""
 
     def parts(monitor: StageMonitor, device_thread: ThreadPoolExecutor) -> StageParts:
-        transport = open_transport(config.transport, bind=config.kv_bind, advertise_host=config.kv_advertise_host)
+        planes = open_planes(
+            TransportConfig(names=names_of(config.transport), verify_always=config.kv_verify == "always"), MemoryHub()
+        )
         servicer = DitServicer(monitor)
 
         def load() -> None:
-            servicer.loaded = load_dit(config, monitor, noise, transport, device_thread, observe)
+            servicer.loaded = load_dit(config, monitor, noise, planes, device_thread, observe)
 
         async def run() -> None:
             assert servicer.loaded is not None
@@ -67,7 +73,7 @@ def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_
             load=load,
             run=run,
             busy=lambda: servicer.loaded.engine.busy if servicer.loaded else 0,
-            close=transport.close,
+            close=planes.close,
         )
 
     return run_stage("dit", config, parts)
@@ -77,7 +83,7 @@ def load_dit(
     config: StageConfig,
     monitor: StageMonitor,
     noise: NoiseSource,
-    transport: Transport,
+    planes: Planes,
     device_thread: ThreadPoolExecutor,
     observe: Observe,
 ) -> Loaded:
@@ -86,16 +92,18 @@ def load_dit(
     special, layout = read_special_tokens(opened.source.folder), opened.layout
     markers = special.image_start, special.image_end
     model = load_stage(opened, lambda: DitModel(opened.config, markers), config, monitor)
-    landing = transport.allocate(layout.pages_for(config.kv_pool_tokens) * layout.page_bytes, opened.device)
+    num_bytes = layout.pages_for(config.kv_pool_tokens) * layout.page_bytes
+    landing = Region(torch.zeros(num_bytes, dtype=torch.uint8, device=opened.device))
+    planes.prepare(landing)
     denoiser = Denoiser(model, layout, sdpa_attention, opened.device)
-    fetcher, scheduler = Fetcher(transport, layout, landing), Scheduler(max_queue=config.max_queue)
+    fetcher = Fetcher(planes, layout, LandingMemory(landing, layout.page_bytes))
+    scheduler = Scheduler(max_queue=config.max_queue)
     return Loaded(
         config=opened.config,
         engine=DitEngine(denoiser, fetcher, scheduler, noise, device_thread, observe),
         model_name=opened.name,
         model_hash=opened.hash,
         device_name=device_name(opened.device),
-        transport=transport.capabilities.name,
     )
 
 

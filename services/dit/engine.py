@@ -1,6 +1,7 @@
-"""Drives requests through scheduler, fetcher and device thread. Event loop only, except what is handed to the thread.
+"""Drives requests through fetcher, scheduler and device thread. Event loop only, except what is handed to the thread.
 
-Between two pieces of work every request may be cancelled; a fetch is cancelled at once.
+Contexts are fetched in the background while others are denoised. Between two pieces of work every request may be
+cancelled; a fetch is cancelled at once.
 """
 
 import asyncio
@@ -14,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bagel.errors import DeadlineError
+from bagel.errors import BagelError, DeadlineError
 from bagel.images import encode
+from bagel.logs import get_logger
 from bagel.model.device import explained
 from bagel.model.flow import Step
 from bagel.model.kv import pool_view
@@ -103,6 +105,9 @@ class Ticket:
     position: int
     totals: Totals
     events: asyncio.Queue[Event | BaseException] = field(default_factory=asyncio.Queue)
+    fetching: asyncio.Task[None] | None = None
+    fetched: FetchedContext | None = None
+    loaded: asyncio.Event = field(default_factory=asyncio.Event)
     canvas: Canvas | None = None
     steps: Iterator[tuple[Step, Tensor]] | None = None
     state: Tensor | None = None
@@ -131,7 +136,6 @@ class DitEngine:
         self._noise, self._device_thread, self._observe = noise, device_thread, observe
         self._tickets: dict[str, Ticket] = {}
         self._wake = asyncio.Event()
-        self._fetching: tuple[Ticket, asyncio.Task[FetchedContext]] | None = None
 
     @property
     def busy(self) -> int:
@@ -143,6 +147,7 @@ class DitEngine:
         position = self.scheduler.submit(request.job())
         ticket = Ticket(request, position, Totals(time.monotonic()))
         self._tickets[request.request_id] = ticket
+        ticket.fetching = asyncio.create_task(self._bring(ticket))
         self._wake.set()
         return ticket
 
@@ -152,28 +157,58 @@ class DitEngine:
         if self._tickets.get(request_id) is ticket:
             self.scheduler.remove(request_id)
             del self._tickets[request_id]
-            if self._fetching is not None and self._fetching[0] is ticket:
-                self._fetching[1].cancel()
+        if ticket.fetching is not None:
+            ticket.fetching.cancel()
         self._wake.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._wake.clear()
-            decision = self.scheduler.schedule(time.monotonic())
-            for request_id in decision.expired:
-                self._tickets[request_id].events.put_nowait(DeadlineError("the deadline passed in the DiT"))
-            for work in decision.work:
-                await self._execute(work, self._tickets[work.request_id])
-            if not decision.work:
-                await sleep_until(self._wake, self.scheduler.next_deadline_s())
+        try:
+            while True:
+                self._wake.clear()
+                decision = self.scheduler.schedule(time.monotonic())
+                for request_id in decision.expired:
+                    self._fail(self._tickets[request_id], DeadlineError("the deadline passed in the DiT"))
+                for work in decision.work:
+                    await self._execute(work, self._tickets[work.request_id])
+                if not decision.work:
+                    await sleep_until(self._wake, self.scheduler.next_deadline_s())
+        finally:
+            fetching = [ticket.fetching for ticket in self._tickets.values() if ticket.fetching is not None]
+            for task in fetching:
+                task.cancel()
+            await asyncio.gather(*fetching, return_exceptions=True)
+
+    async def _bring(self, ticket: Ticket) -> None:
+        """Fetch a request's context and keep it readable until it is loaded."""
+        request = ticket.request
+        try:
+            async with self.fetcher.fetched(request.handle, deadline_s=request.deadline_s) as fetched:
+                ticket.fetched = fetched
+                self.scheduler.fetched(request.request_id)
+                self._wake.set()
+                await ticket.loaded.wait()
+        except BagelError as error:
+            self._fail(ticket, error)
+        except Exception as error:  # noqa: BLE001 - a background task has nobody else to tell
+            get_logger().error("fetch_failed", exc_info=error)
+            self._fail(ticket, error)
+
+    def _fail(self, ticket: Ticket, error: BaseException) -> None:
+        """End a request that is still here with an error."""
+        if self._tickets.get(ticket.request.request_id) is ticket:
+            self.scheduler.remove(ticket.request.request_id)
+            ticket.events.put_nowait(error)
+            if ticket.fetching is not None and ticket.fetching is not asyncio.current_task():
+                ticket.fetching.cancel()
+            self._wake.set()
 
     async def _execute(self, work: Work, ticket: Ticket) -> None:
         task = asyncio.create_task(self._piece(work, ticket))
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
-            # The engine stops: a fetch is cut off, a piece on the device is waited for.
+            # The engine stops: a piece on the device is waited for.
             task.cancel()
             await settle(task)
             raise
@@ -181,14 +216,13 @@ class DitEngine:
         if self._tickets.get(work.request_id) is not ticket:
             return  # closed meanwhile; its id may name another request by now
         if error is not None:
-            self.scheduler.remove(work.request_id)
-            ticket.events.put_nowait(explained(error))
+            self._fail(ticket, explained(error))
         self.scheduler.done(work)
 
     async def _piece(self, work: Work, ticket: Ticket) -> None:
         match work.phase:
-            case Phase.FETCH:
-                await self._fetch(ticket)
+            case Phase.LOAD:
+                await self._load(ticket)
             case Phase.STEP:
                 report = await self._on_device(self._step, ticket, work)
                 ticket.events.put_nowait(report)
@@ -196,23 +230,23 @@ class DitEngine:
                 image = await self._on_device(self._decode, ticket)
                 ticket.events.put_nowait(await self._encode(ticket, work.picture, image))
 
-    async def _fetch(self, ticket: Ticket) -> None:
-        request = ticket.request
-        task = asyncio.create_task(self.fetcher.fetch(request.handle, deadline_s=request.deadline_s))
-        self._fetching = ticket, task
-        try:
-            fetched = await task
-            ticket.canvas = await self._on_device(self._load, fetched, self._observer(request.request_id))
-            ticket.canvas.check_roles(request.sampler)
-        finally:
-            self._fetching = None
-            self.fetcher.done()
+    async def _load(self, ticket: Ticket) -> None:
+        fetched, request = ticket.fetched, ticket.request
+        assert fetched is not None
         ticket.totals.queue_s = time.monotonic() - ticket.totals.submitted_s
+        try:
+            ticket.canvas = await self._on_device(self._read, fetched, self._observer(request.request_id))
+        finally:
+            # The pages were read, or never will be: their memory and the grant go back.
+            ticket.loaded.set()
+        ticket.canvas.check_roles(request.sampler)
         ticket.events.put_nowait(fetched)
 
-    def _load(self, fetched: FetchedContext, observe: Callable[[str, Tensor], None]) -> Canvas:
-        pool = pool_view(self.fetcher.landing.tensor[: fetched.report.num_bytes], self.denoiser.layout)
-        return self.denoiser.load(fetched.contexts, pool, fetched.size, observe)
+    def _read(self, fetched: FetchedContext, observe: Callable[[str, Tensor], None]) -> Canvas:
+        pool = pool_view(fetched.memory, self.denoiser.layout)
+        canvas = self.denoiser.load(fetched.contexts, pool, fetched.size, observe)
+        fetched.check()
+        return canvas
 
     def _step(self, ticket: Ticket, work: Work) -> StepReport:
         started = time.monotonic()

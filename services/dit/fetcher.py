@@ -1,181 +1,173 @@
-"""Getting a context here: opens the read grant at its holder, pulls every unique page once, closes the grant.
+"""Getting a context here: opens the read grant at its holder, and follows its announcements while prefill goes on.
 
-Knows the KvSource contract and the transport; nothing of denoising.
+Pages are pulled group by group as they become final, each once, or looked at where they lie. Knows the KvSource
+contract and the transport; nothing of denoising.
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
+from torch import Tensor
 
 from bagel import wire
 from bagel.contexts import Role
-from bagel.errors import DeadlineError, IncompleteContextError, OverloadedError
-from bagel.kv_layout import KvLayout, PageRun, pages_of
+from bagel.errors import DeadlineError, IncompleteContextError
+from bagel.kv_layout import KvLayout, pages_of
 from bagel.rpc import metadata, open_channel
 from bagel.v1 import kv_pb2, kv_pb2_grpc
-from bagel.waiting import finish, settle
+from bagel.waiting import settle
 from services.dit.denoiser import Context
-from transport.base import FetchReport, FetchRequest, Region, Transport
+from services.dit.pulling import LandingMemory, Pull, PullReport
+from transport.base import Endpoint
 from transport.errors import PeerLostError, TransferCorruptError, TransferRefusedError
+from transport.planes import Planes
 
-SEAL_PATIENCE_S = 5.0
+PATIENCE_S = 30.0  # between two announcements
+INLINE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedContext:
-    """A context whose pages lie in the landing memory; `contexts` name them by their place there."""
+    """A context whose pages can be read; `contexts` name them by their place in `memory` [places * page bytes]."""
 
     contexts: tuple[Context, ...]
     size: tuple[int, int]  # height, width
-    report: FetchReport
+    memory: Tensor
+    report: PullReport
+    pull: Pull
+
+    def check(self) -> None:
+        """Call once the pages were read. Raises LeaseEndedError when the holder gave one back meanwhile."""
+        self.pull.check()
 
 
 class Fetcher:
-    """One landing memory, one fetch at a time."""
+    """Fetches any number of contexts at once, as far as its landing memory goes."""
 
-    def __init__(self, transport: Transport, layout: KvLayout, landing: Region) -> None:
-        self._transport, self._layout, self.landing = transport, layout, landing
-        self.capacity_pages = landing.num_bytes // layout.page_bytes
-        self.used_pages = 0
+    def __init__(
+        self,
+        planes: Planes,
+        layout: KvLayout,
+        landing: LandingMemory,
+        *,
+        inline_bytes: int = INLINE_BYTES,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._planes, self._layout, self.landing = planes, layout, landing
+        self._inline_bytes, self._patience_s = inline_bytes, patience_s
 
-    async def fetch(self, handle: kv_pb2.KvHandle, *, deadline_s: float) -> FetchedContext:
-        """Bring a context here. Raises IncompleteContextError, TransportError, DeadlineError."""
+    @asynccontextmanager
+    async def fetched(self, handle: kv_pb2.KvHandle, *, deadline_s: float) -> AsyncIterator[FetchedContext]:
+        """The context, readable for the time of the block.
+
+        Raises IncompleteContextError, OverloadedError, TransportError, DeadlineError.
+        """
         if wire.layout_from_proto(handle.layout) != self._layout:
             raise IncompleteContextError(
                 f"the context's layout ({wire.layout_from_proto(handle.layout)}) is not that of this DiT"
                 f" ({self._layout}): start Thinker and DiT with the same model, --dtype and --kv-page-tokens"
             )
-        endpoint = wire.require_handle(handle, (self._transport.capabilities.name,))
+        # Looking whether an address can be reached may touch the file system.
+        offered = [Endpoint(e.transport, e.address, e.secure) for e in handle.data_endpoints]
+        plane, endpoint = await asyncio.to_thread(self._planes.choose, offered)
+        pull = Pull(plane, endpoint, handle.epoch, self._layout.page_bytes, self.landing, deadline_s)
         async with open_channel(handle.control_address) as channel:
             call = kv_pb2_grpc.KvSourceStub(channel).Read(
-                kv_pb2.ReadRequest(
-                    handle_id=handle.handle_id,
-                    epoch=handle.epoch,
-                    request=handle.request,
-                    read_token=handle.read_token,
-                ),
+                self._read_request(handle, pull),
                 timeout=max(0.0, deadline_s - time.monotonic()),
                 metadata=metadata(handle.request.id),
             )
             try:
-                async with asyncio.timeout(SEAL_PATIENCE_S):
-                    grant = await _read_until_sealed(call)
-                return await _while_granted(call, self._pull(handle, endpoint.address, grant, deadline_s))
-            except TimeoutError:
-                raise IncompleteContextError(
-                    f"the context was not sealed within {SEAL_PATIENCE_S:.0f} s: send a handle once it is prepared"
-                ) from None
+                await pull.reserve(handle.max_pages)
+                sealed = await _while_granted(call, pull, self._patience_s)
+                if not pull.attached:
+                    call.cancel()  # everything is here; the holder may have its pages back
+                yield self._context(sealed, pull)
             except grpc.aio.AioRpcError as error:
                 raise _translated(error, handle.control_address) from error
             finally:
                 call.cancel()
+                pull.release()
 
-    def done(self) -> None:
-        """The landing pages have been copied; they may be overwritten."""
-        self.used_pages = 0
-
-    async def _pull(self, handle: kv_pb2.KvHandle, address: str, grant: "_Grant", deadline_s: float) -> FetchedContext:
-        count = sum(run.count for run in (*grant.runs, *_sealed_runs(grant.sealed)))
-        if count > self.capacity_pages * (1 + len(Role)):
-            raise IncompleteContextError(f"the context lists {count} pages: more than contexts of this DiT can have")
-        pages = pages_of(grant.runs)
-        if len(pages) > self.capacity_pages:
-            raise OverloadedError(
-                f"the context has {len(pages)} pages, this DiT has room for {self.capacity_pages}:"
-                " raise its --kv-pool-tokens"
-            )
-        place = {page: index for index, page in enumerate(pages)}
-        contexts = tuple(_context(message, place) for message in grant.sealed.contexts)
-        self.used_pages = len(pages)
-        request = FetchRequest(
-            address=address,
+    def _read_request(self, handle: kv_pb2.KvHandle, pull: Pull) -> kv_pb2.ReadRequest:
+        capabilities = pull.plane.capabilities
+        return kv_pb2.ReadRequest(
+            handle_id=handle.handle_id,
             epoch=handle.epoch,
-            token=grant.token,
-            runs=grant.runs,
-            digests=grant.digests,
-            page_bytes=self._layout.page_bytes,
-            into=self.landing,
-            deadline_s=deadline_s,
+            request=handle.request,
+            read_token=handle.read_token,
+            digests=capabilities.digests,
+            inline_below=0 if capabilities.zero_copy else self._inline_bytes,
         )
-        report = await _in_thread(self._transport, request)
-        size = grant.sealed.output_height, grant.sealed.output_width
-        return FetchedContext(contexts=contexts, size=size, report=report)
+
+    def _context(self, sealed: kv_pb2.Sealed, pull: Pull) -> FetchedContext:
+        count = sum(run.count for message in sealed.contexts for run in message.runs)
+        if count > len(pull.places) * len(Role):
+            raise IncompleteContextError(f"the contexts list {count} pages, {len(pull.places)} were announced")
+        return FetchedContext(
+            contexts=tuple(_context(message, pull.places) for message in sealed.contexts),
+            size=(sealed.output_height, sealed.output_width),
+            memory=pull.memory,
+            report=pull.report(),
+            pull=pull,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class _Grant:
-    token: bytes
-    runs: list[PageRun]
-    digests: list[int]
-    sealed: kv_pb2.Sealed
-
-
-async def _read_until_sealed(call: AsyncIterator[kv_pb2.ReadEvent]) -> _Grant:
-    token = b""
-    runs: list[PageRun] = []
-    digests: list[int] = []
-    async for event in call:
-        match event.WhichOneof("event"):
-            case "granted":
-                token = event.granted.data_token
-            case "pages_ready":
-                runs += wire.runs_from_proto(event.pages_ready.runs)
-                digests += event.pages_ready.digests
-            case "sealed":
-                return _Grant(token, runs, digests, event.sealed)
-    raise IncompleteContextError("the holder ended the read before the context was sealed")
-
-
-def _sealed_runs(sealed: kv_pb2.Sealed) -> list[PageRun]:
-    return [run for message in sealed.contexts for run in wire.runs_from_proto(message.runs)]
-
-
-def _context(message: kv_pb2.SealedContext, place: dict[int, int]) -> Context:
+def _context(message: kv_pb2.SealedContext, places: dict[int, int]) -> Context:
     pages = pages_of(wire.runs_from_proto(message.runs))
-    missing = [page for page in pages if page not in place]
+    missing = [page for page in pages if page not in places]
     if missing:
         raise IncompleteContextError(f"pages {missing[:8]} of a context were never announced")
     roles = wire.roles_from_proto(message.roles, "sealed.contexts.roles")
-    return Context(roles, tuple(place[page] for page in pages), message.tokens, message.rope)
+    return Context(roles, tuple(places[page] for page in pages), message.tokens, message.rope)
 
 
-async def _while_granted(
-    call: AsyncIterator[kv_pb2.ReadEvent], pull: Coroutine[None, None, FetchedContext]
-) -> FetchedContext:
-    """The result of `pull`, which is given up as soon as the holder ends the grant."""
-    pulling, ending = asyncio.create_task(pull), asyncio.create_task(_end_of(call))
+async def _while_granted(call: AsyncIterator[kv_pb2.ReadEvent], pull: Pull, patience_s: float) -> kv_pb2.Sealed:
+    """Pull what is announced until the context is sealed. Gives up as soon as the holder ends the grant."""
+    events: asyncio.Queue[kv_pb2.ReadEvent] = asyncio.Queue()
+    listening = asyncio.create_task(_listen(call, events, pull))
+    pulling = asyncio.create_task(_pull_announced(events, pull, patience_s))
     try:
-        await asyncio.wait({pulling, ending}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({listening, pulling}, return_when=asyncio.FIRST_COMPLETED)
         if not pulling.done():
-            ending.result()
+            listening.result()
             raise IncompleteContextError("the holder ended the read before the pages had arrived")
         return pulling.result()
     finally:
-        for task in (pulling, ending):
+        for task in (listening, pulling):
             task.cancel()
             await settle(task)
 
 
-async def _end_of(call: AsyncIterator[kv_pb2.ReadEvent]) -> None:
-    """Wait until a stream ends; raises its status."""
-    async for _ in call:
-        pass
+async def _listen(call: AsyncIterator[kv_pb2.ReadEvent], events: "asyncio.Queue[kv_pb2.ReadEvent]", pull: Pull) -> None:
+    """Pass events on until the stream ends; raises its status."""
+    async for event in call:
+        if event.HasField("sealed"):
+            pull.note_sealed()
+        events.put_nowait(event)
 
 
-async def _in_thread(transport: Transport, request: FetchRequest) -> FetchReport:
-    """Run the blocking fetch; when this task is cancelled, stop it and wait until nothing is written any more."""
-    cancelled = threading.Event()
-    fetching = asyncio.ensure_future(asyncio.to_thread(transport.fetch, request, cancelled))
-    waiting = asyncio.create_task(finish(fetching))
-    try:
-        return await asyncio.shield(waiting)
-    finally:
-        cancelled.set()
-        await settle(waiting)
+async def _pull_announced(events: "asyncio.Queue[kv_pb2.ReadEvent]", pull: Pull, patience_s: float) -> kv_pb2.Sealed:
+    while True:
+        try:
+            async with asyncio.timeout(patience_s):
+                event = await events.get()
+        except TimeoutError:
+            raise IncompleteContextError(
+                f"the context was not sealed, and nothing was announced for {patience_s:.0f} s"
+            ) from None
+        match event.WhichOneof("event"):
+            case "granted":
+                pull.token = event.granted.data_token
+            case "pages_ready":
+                await pull.group(event.pages_ready)
+            case "sealed":
+                pull.note_complete()
+                return event.sealed
 
 
 def _translated(error: grpc.aio.AioRpcError, address: str) -> Exception:

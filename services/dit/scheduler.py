@@ -1,7 +1,7 @@
 """Which request the DiT works on. Pure: no torch, no clock, no transport.
 
-One request at a time is fetched and denoised; the others wait in a bounded queue, first come first served. Between
-two steps every request may be cancelled or expire.
+One request at a time is denoised; the others wait in a bounded queue while their contexts are fetched, and the first
+whose context is here comes next. Between two steps every request may be cancelled or expire.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from bagel.errors import OverloadedError, RequestError
 class Phase(Enum):
     """What the running request needs next."""
 
-    FETCH = "fetch"
+    LOAD = "load"
     STEP = "step"
     DECODE = "decode"
 
@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The next piece: fetch the context, or a step or the decoding of one of the pictures."""
+    """The next piece: load the context, or a step or the decoding of one of the pictures."""
 
     request_id: str
     phase: Phase
@@ -53,6 +53,7 @@ class Scheduler:
     def __init__(self, *, max_queue: int) -> None:
         self._max_queue = max_queue
         self._waiting: OrderedDict[str, Job] = OrderedDict()
+        self._fetched: set[str] = set()
         self._running: Job | None = None
         self._next: Work | None = None
 
@@ -63,7 +64,7 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        """Requests being fetched or denoised."""
+        """Requests being denoised."""
         return int(self._running is not None)
 
     def submit(self, job: Job) -> int:
@@ -75,15 +76,22 @@ class Scheduler:
         self._waiting[job.request_id] = job
         return len(self._waiting) - 1
 
+    def fetched(self, request_id: str) -> None:
+        """A request's context is here. Requests that are gone are ignored."""
+        if request_id in self._waiting:
+            self._fetched.add(request_id)
+
     def schedule(self, now_s: float) -> Decision:
         """Decide what runs now; report the outcome with `done`."""
         jobs = [*self._waiting.values(), *([self._running] if self._running else [])]
         expired = tuple(job.request_id for job in jobs if job.deadline_s <= now_s)
         for request_id in expired:
             self.remove(request_id)
-        if self._running is None and self._waiting:
-            _, self._running = self._waiting.popitem(last=False)
-            self._next = Work(self._running.request_id, Phase.FETCH, 0, 0)
+        first = next((request_id for request_id in self._waiting if request_id in self._fetched), None)
+        if self._running is None and first is not None:
+            self._running = self._waiting.pop(first)
+            self._fetched.remove(first)
+            self._next = Work(first, Phase.LOAD, 0, 0)
         return Decision((self._next,) if self._next else (), expired)
 
     def done(self, work: Work) -> None:
@@ -92,7 +100,7 @@ class Scheduler:
             return
         job = self._running
         match work.phase:
-            case Phase.FETCH:
+            case Phase.LOAD:
                 self._next = Work(job.request_id, Phase.STEP, 0, 0)
             case Phase.STEP if work.step + 1 < job.steps:
                 self._next = Work(job.request_id, Phase.STEP, work.picture, work.step + 1)
@@ -106,6 +114,7 @@ class Scheduler:
     def remove(self, request_id: str) -> None:
         """Forget a request, wherever it is: cancelled, expired or failed."""
         self._waiting.pop(request_id, None)
+        self._fetched.discard(request_id)
         if self._running is not None and self._running.request_id == request_id:
             self._running = self._next = None
 

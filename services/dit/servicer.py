@@ -33,7 +33,6 @@ class Loaded:
     model_name: str
     model_hash: str
     device_name: str
-    transport: str
 
 
 class DitServicer(dit_pb2_grpc.DitServicer):
@@ -63,7 +62,7 @@ class DitServicer(dit_pb2_grpc.DitServicer):
             while finished < wanted.count:
                 event = await ticket.next()
                 finished += isinstance(event, FinishedPicture)
-                yield _message(event, wanted.fmt, self.loaded.transport)
+                yield _message(event, wanted.fmt)
             totals = ticket.totals
             get_logger().info(
                 "pictures_done", pictures=finished, forwards=totals.forwards, denoise_s=round(totals.denoise_s, 3)
@@ -94,12 +93,18 @@ def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequ
     )
 
 
-def _message(event: Event, fmt: str, transport: str) -> dit_pb2.GenerateEvent:
+def _message(event: Event, fmt: str) -> dit_pb2.GenerateEvent:
     match event:
         case FetchedContext(report=report):
             return dit_pb2.GenerateEvent(
                 fetched=dit_pb2.Fetched(
-                    bytes=report.num_bytes, pages=report.pages, transfer_s=report.seconds, transport=transport
+                    bytes=report.moved_bytes,
+                    pages=report.pages,
+                    transfer_s=report.seconds,
+                    transport=report.transport,
+                    unique_bytes=report.unique_bytes,
+                    wait_s=report.wait_s,
+                    overlap=report.overlap,
                 )
             )
         case StepReport():
@@ -130,7 +135,7 @@ def _done(ticket: Ticket) -> dit_pb2.DitDone:
 
 def _fill_status(status: settings_pb2.StageStatus, loaded: Loaded) -> None:
     engine = loaded.engine
-    layout, fetcher = engine.denoiser.layout, engine.fetcher
+    layout, places = engine.denoiser.layout, engine.fetcher.landing.places
     status.model.CopyFrom(
         settings_pb2.ModelInfo(
             name=loaded.model_name,
@@ -138,13 +143,12 @@ def _fill_status(status: settings_pb2.StageStatus, loaded: Loaded) -> None:
             token_pixels=loaded.config.token_pixels,
             max_side_px=loaded.config.max_image_side,
             default_side_px=loaded.config.default_image_side,
-            max_context_tokens=fetcher.capacity_pages * layout.page_tokens,
+            max_context_tokens=places.num_places * layout.page_tokens,
             dtype=layout.dtype,
             device=loaded.device_name,
             server_version=__version__,
         )
     )
-    status.total_pages = fetcher.capacity_pages
-    status.free_pages = fetcher.capacity_pages - fetcher.used_pages
+    status.total_pages, status.free_pages = places.num_places, places.free_places
     status.running, status.queued = engine.scheduler.running, engine.scheduler.queued
     status.peak_memory_bytes = peak_memory_bytes(engine.denoiser.device)

@@ -5,8 +5,9 @@ Owns the lease: the open call to the Thinker, cancelled in the end whatever happ
 
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 
@@ -59,6 +60,7 @@ class ImageResult:
 
 
 Happening = TextDelta | TextResult | Progress | ImageResult
+Drawing: TypeAlias = "grpc.aio.UnaryStreamCall[dit_pb2.GenerateRequest, dit_pb2.GenerateEvent]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,13 @@ async def run_image(task: Task, stages: Stages, call: Call) -> AsyncGenerator[Ha
         lease = thinker.stub.PrepareContext(
             _context_request(task, call), timeout=call.timeout_s(), metadata=metadata(call.request_id)
         )
+        drawing, prepared = None, thinker_pb2.Prepared()
         try:
-            handle, prepared = kv_pb2.KvHandle(), thinker_pb2.Prepared()
             async for event in lease:
                 match event.WhichOneof("event"):
                     case "handle":
-                        handle = event.handle
+                        # The DiT fetches what is final while the Thinker works on the rest.
+                        drawing = _start_drawing(task, dit, call, event.handle)
                     case "delta":
                         yield TextDelta(event.delta.text)
                     case "prepared":
@@ -126,17 +129,17 @@ async def run_image(task: Task, stages: Stages, call: Call) -> AsyncGenerator[Ha
                         break
             if task.think:
                 yield TextResult(prepared.thought, wire.reason_from_proto(prepared.finish_reason), prepared.work)
+            assert drawing is not None, "a context was prepared that nobody can fetch"
             with _stage_errors(dit):
-                async with aclosing(_draw(task, dit, call, handle, prepared)) as drawing:
-                    async for drawn in drawing:
-                        yield drawn
+                async for drawn in _follow_drawing(drawing, prepared):
+                    yield drawn
         finally:
             lease.cancel()
+            if drawing is not None:
+                drawing.cancel()
 
 
-async def _draw(
-    task: Task, dit: Stage, call: Call, handle: kv_pb2.KvHandle, prepared: thinker_pb2.Prepared
-) -> AsyncGenerator[Happening, None]:
+def _start_drawing(task: Task, dit: Stage, call: Call, handle: kv_pb2.KvHandle) -> Drawing:
     assert isinstance(dit.stub, dit_pb2_grpc.DitStub)
     assert task.sampler is not None
     request = dit_pb2.GenerateRequest(
@@ -147,24 +150,25 @@ async def _draw(
         n=1,
         output=dit_pb2.OutputSettings(format=wire.format_to_proto(task.output_format)),
     )
-    stream = dit.stub.Generate(request, timeout=call.timeout_s(), metadata=metadata(call.request_id))
+    drawing: Drawing = dit.stub.Generate(request, timeout=call.timeout_s(), metadata=metadata(call.request_id))
+    return drawing
+
+
+async def _follow_drawing(drawing: Drawing, prepared: thinker_pb2.Prepared) -> AsyncGenerator[Happening, None]:
     fetched, picture = dit_pb2.Fetched(), dit_pb2.Picture()
-    try:
-        async for event in stream:
-            match event.WhichOneof("event"):
-                case "fetched":
-                    fetched = event.fetched
-                case "step":
-                    yield Progress(event.step.done, event.step.total)
-                case "picture":
-                    picture = event.picture
-                case "done":
-                    yield ImageResult(
-                        picture.data, picture.size.height, picture.size.width, prepared.work, fetched, event.done,
-                        prepared.unique_bytes, prepared.unique_pages,
-                    )  # fmt: skip
-    finally:
-        stream.cancel()
+    async for event in drawing:
+        match event.WhichOneof("event"):
+            case "fetched":
+                fetched = event.fetched
+            case "step":
+                yield Progress(event.step.done, event.step.total)
+            case "picture":
+                picture = event.picture
+            case "done":
+                yield ImageResult(
+                    picture.data, picture.size.height, picture.size.width, prepared.work, fetched, event.done,
+                    prepared.unique_bytes, prepared.unique_pages,
+                )  # fmt: skip
 
 
 def _context_request(task: Task, call: Call) -> thinker_pb2.PrepareContextRequest:

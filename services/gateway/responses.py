@@ -139,6 +139,8 @@ def _add_picture_figures(figures: Json, image: ImageResult) -> None:
         "unique_pages": image.unique_pages,
         "seconds": fetched.transfer_s,
         "gb_per_s": fetched.bytes / fetched.transfer_s / 1e9 if fetched.transfer_s else 0.0,
+        "wait_s": fetched.wait_s,
+        "overlap": fetched.overlap,
     }
     figures["timings_s"] |= {
         "transfer": fetched.transfer_s,

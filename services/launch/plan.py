@@ -23,6 +23,8 @@ class ServeOptions:
     threads: int = 0
     kv_page_tokens: int = defaults.KV_PAGE_TOKENS
     kv_pool_tokens: int = defaults.KV_POOL_TOKENS
+    transport: str = "auto"
+    kv_verify: str = "auto"
     max_queue: int = defaults.MAX_QUEUE
     request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
     drain_s: float = defaults.DRAIN_S
@@ -61,7 +63,8 @@ def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
         "--load-format", "dummy" if source.dummy else "safetensors",
         "--device", options.device, "--dtype", options.dtype, "--threads", str(options.threads),
         "--kv-page-tokens", str(options.kv_page_tokens), "--kv-pool-tokens", str(options.kv_pool_tokens),
-        "--max-queue", str(options.max_queue), "--plain-progress",
+        "--transport", options.transport, "--kv-verify", options.kv_verify, "--max-queue", str(options.max_queue),
+        "--plain-progress",
     )  # fmt: skip
 
 

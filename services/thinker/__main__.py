@@ -29,8 +29,12 @@ from services.thinker.pages import PagePool
 from services.thinker.runner import Runner
 from services.thinker.scheduler import Scheduler
 from services.thinker.servicer import Loaded, ThinkerServicer
-from transport.base import Transport
-from transport.open import open_transport
+from transport.errors import LeaseEndedError
+from transport.holder import Holder
+from transport.memory import MemoryHub
+from transport.open import TransportConfig, names_of, open_planes
+from transport.planes import Planes
+from transport.pool import Pool
 
 SERVICES = ("bagel.v1.Thinker", "bagel.v1.KvSource")
 STATUSES: dict[type[BagelError], StatusCode] = {
@@ -38,6 +42,7 @@ STATUSES: dict[type[BagelError], StatusCode] = {
     WrongTokenError: StatusCode.PERMISSION_DENIED,
     StaleHandleError: StatusCode.FAILED_PRECONDITION,
     LeaseOverError: StatusCode.ABORTED,
+    LeaseEndedError: StatusCode.ABORTED,
 }
 
 
@@ -52,13 +57,13 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
     """Run until a signal; the exit status."""
 
     def parts(monitor: StageMonitor, device_thread: ThreadPoolExecutor) -> StageParts:
-        transport = open_transport(config.transport, bind=config.kv_bind, advertise_host=config.kv_advertise_host)
+        planes = open_planes(_transport_config(config), MemoryHub())
         leases = LeaseBook(monitor.epoch)
         servicer = ThinkerServicer(monitor, leases)
         kv = KvSourceServicer(servicer, leases)
 
         def load() -> None:
-            servicer.loaded = load_thinker(config, monitor, noise, transport, device_thread)
+            servicer.loaded = load_thinker(config, monitor, noise, planes, device_thread)
 
         async def run() -> None:
             assert servicer.loaded is not None
@@ -74,17 +79,27 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
             load=load,
             run=run,
             busy=lambda: servicer.loaded.engine.busy if servicer.loaded else 0,
-            close=transport.close,
+            close=planes.close,
         )
 
     return run_stage("thinker", config, parts)
+
+
+def _transport_config(config: StageConfig) -> TransportConfig:
+    return TransportConfig(
+        names=names_of(config.transport),
+        zeromq_bind=config.kv_bind,
+        advertise_host=config.kv_advertise_host,
+        shm_path=config.kv_socket,
+        verify_always=config.kv_verify == "always",
+    )
 
 
 def load_thinker(
     config: StageConfig,
     monitor: StageMonitor,
     noise: NoiseSource,
-    transport: Transport,
+    planes: Planes,
     device_thread: ThreadPoolExecutor,
 ) -> Loaded:
     """Model, pool and engine. Runs on the device thread."""
@@ -92,9 +107,9 @@ def load_thinker(
     tokenizer, layout = Tokenizer(opened.source.folder), opened.layout
     model = load_stage(opened, lambda: ThinkerModel(opened.config), config, monitor)
     pages = PagePool(layout.pages_for(config.kv_pool_tokens), layout.page_tokens)
-    region = transport.allocate(pages.num_pages * layout.page_bytes, opened.device)
-    holder = transport.serve(region, page_bytes=layout.page_bytes, epoch=monitor.epoch)
-    runner = Runner(model, tokenizer.special, pages, pool_view(region.tensor, layout), layout, sdpa_attention)
+    pool = Pool(num_pages=pages.num_pages, page_bytes=layout.page_bytes, epoch=monitor.epoch, device=opened.device)
+    holder = Holder(pool, planes.all)
+    runner = Runner(model, tokenizer.special, pages, pool_view(pool.region.tensor, layout), layout, sdpa_attention)
     scheduler = Scheduler(num_pages=pages.num_pages, page_tokens=layout.page_tokens, max_queue=config.max_queue)
     return Loaded(
         config=opened.config,

@@ -19,11 +19,12 @@ from services.thinker.execution import Execution, Piece
 from services.thinker.leases import Announcement, Seal, unique_runs
 from services.thinker.prepare import PreparedRequest
 from services.thinker.runner import Runner
-from services.thinker.scheduler import Decode, Prefill, Scheduler, Work
+from services.thinker.scheduler import Decode, Job, Prefill, Scheduler, Work
 from services.thinker.scheduler import Seal as SealWork
 from transport.holder import Holder
 
-Outcome = Piece | tuple[Announcement, Seal] | None
+Sealed = tuple[Announcement, Seal]
+Outcome = Piece | Announcement | Sealed | None
 
 
 @dataclass(slots=True)
@@ -47,12 +48,14 @@ class Ticket:
     """A request inside the engine, as its caller sees it."""
 
     execution: Execution
+    job: Job
     handle_id: str | None
     position: int
     timings: Timings
-    events: asyncio.Queue[Piece | tuple[Announcement, Seal] | BaseException] = field(default_factory=asyncio.Queue)
+    announced: set[int] = field(default_factory=set)
+    events: asyncio.Queue[Piece | Announcement | Sealed | BaseException] = field(default_factory=asyncio.Queue)
 
-    async def next(self) -> Piece | tuple[Announcement, Seal]:
+    async def next(self) -> Piece | Announcement | Sealed:
         """The next event; raises what ended the request."""
         event = await self.events.get()
         if isinstance(event, BaseException):
@@ -92,10 +95,19 @@ class ThinkerEngine:
             raise RequestError(f"request {job.request_id} is held here already", param="request.id")
         position = self.scheduler.submit(job)
         execution = Execution(prepared, self.runner, self._tokenizer, self._noise)
-        ticket = Ticket(execution, handle_id, position, Timings(time.monotonic()))
+        ticket = Ticket(execution, job, handle_id, position, Timings(time.monotonic()))
         self._tickets[job.request_id] = ticket
         self._wake.set()
         return ticket
+
+    def most_pages(self, ticket: Ticket) -> int:
+        """Upper bound on the different pages of a request's contexts; exact in tokens once a thought is written."""
+        tokens, thought = list(ticket.job.node_tokens), ticket.execution.thought_tokens
+        if ticket.job.thought_node is not None and thought is not None:
+            tokens[ticket.job.thought_node] = thought
+        page_tokens = self.runner.pages.page_tokens
+        # A node may begin on a page of its own, when it copies a half-filled one.
+        return sum(-(-count // page_tokens) + 1 for count in tokens)
 
     async def close(self, ticket: Ticket) -> None:
         """End a request wherever it is, and wait until its pages are free. Cancels it if it runs."""
@@ -147,21 +159,29 @@ class ThinkerEngine:
         match work:
             case Prefill(node=node):
                 ticket.execution.prefill(node)
-                return None
+                return self._announce(ticket, ticket.execution.final_pages())
             case Decode():
                 return ticket.execution.decode()
             case SealWork():
                 return self._seal(ticket)
 
-    def _seal(self, ticket: Ticket) -> tuple[Announcement, Seal]:
+    def _announce(self, ticket: Ticket, pages: list[int]) -> Announcement | None:
+        """Publish what was not published yet of a request's context."""
+        fresh = sorted(set(pages) - ticket.announced)
+        if ticket.handle_id is None or not fresh:
+            return None
+        generations = self._holder.publish(ticket.handle_id, fresh)
+        ticket.announced.update(fresh)
+        return Announcement(tuple(page_runs(fresh)), tuple(generations))
+
+    def _seal(self, ticket: Ticket) -> Sealed:
         contexts = ticket.execution.sealed()
         pages = unique_runs(contexts)
-        assert ticket.handle_id is not None
+        assert ticket.announced <= set(pages), "a page of no context was announced"
         size = ticket.execution.prepared.output_size
         assert size is not None
-        digests = self._holder.publish(ticket.handle_id, pages)
-        seal = Seal(contexts=tuple(contexts), size=size, unique_pages=len(pages))
-        return Announcement(tuple(page_runs(pages)), tuple(digests)), seal
+        rest = self._announce(ticket, pages) or Announcement((), ())
+        return rest, Seal(contexts=tuple(contexts), size=size, unique_pages=len(pages))
 
     def _account(self, work: Work, timings: Timings, seconds: float) -> None:
         if isinstance(work, Decode):

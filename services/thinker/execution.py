@@ -60,11 +60,13 @@ class Execution:
         self.counters = WorkCounters()
         self.text = ""
         self.visible_tokens = 0
+        self.thought_tokens: int | None = None  # once it is part of the context
         self._tokenizer, self._noise, self._observe = tokenizer, noise, observe
         self._sequences: dict[int, Sequence] = {}
         self._decoding: _Decoding | None = None
         self._node_tokens: dict[int, int] = {}
         self._last_use = _last_uses(prepared)
+        self._final: dict[int, None] = {}  # pages that will not change, in the order in which they became so
 
     def prefill(self, node: int) -> None:
         """Compute one node after its parent."""
@@ -74,6 +76,7 @@ class Execution:
         block, ids = self.prepared.plan.nodes[node].block, self.prepared.node_ids[node]
         if block.kind is BlockKind.THOUGHT:
             ids = self._tokenizer.encode_block(self.text)
+            self.thought_tokens = len(ids)
             self._release_decoding()
         if ids is not None:
             self.runner.prefill_text(sequence, ids, self.counters, self._named(node))
@@ -81,6 +84,9 @@ class Execution:
             self._prefill_picture(sequence, block, self._named(node))
         if block.kind is not BlockKind.THOUGHT:
             self._node_tokens[node] = sequence.tokens - before
+        # Pages that are full stay as they are; a half-filled one may still be appended to.
+        full = sequence.tokens // self.runner.pages.page_tokens
+        self._final.update(dict.fromkeys(sequence.pages[:full]))
 
     def decode(self) -> Piece:
         """Feed one token: the first call feeds bos to a continuation of gen."""
@@ -110,6 +116,11 @@ class Execution:
             sequence = self.runner.pages.empty() if end is None else self._sequences[end]
             contexts.append(SealedContext(roles, tuple(sequence.pages), sequence.tokens, sequence.rope))
         return contexts
+
+    def final_pages(self) -> list[int]:
+        """Pages of the contexts that will not change any more, so far; none while a thought is still to come."""
+        thinks = any(node.block.kind is BlockKind.THOUGHT for node in self.prepared.plan.nodes)
+        return [] if thinks and self.thought_tokens is None else list(self._final)
 
     @property
     def prompt_tokens(self) -> int:

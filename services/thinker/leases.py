@@ -39,10 +39,10 @@ class LeaseOverError(LeaseError):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Pages that are final, with their digests."""
+    """Pages that are final, with the generation of each."""
 
     runs: tuple[PageRun, ...]
-    digests: tuple[int, ...]
+    generations: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from bagel.tokens import Tokenizer
 from bagel.v1 import kv_pb2, settings_pb2, thinker_pb2, thinker_pb2_grpc
 from services.thinker.engine import ThinkerEngine, Ticket
 from services.thinker.execution import Piece
-from services.thinker.leases import Lease, LeaseBook, Seal
+from services.thinker.leases import Announcement, Lease, LeaseBook, Seal
 from services.thinker.prepare import ContextRequest, ImageSegment, PreparedRequest, TextSegment, model_limits, prepare
 from transport.holder import Holder
 
@@ -83,15 +83,22 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
         prepared = await asyncio.to_thread(self._prepare_context, request, loaded)
         async with self._leased(prepared, request.request.attempt, loaded, deadline_s) as (lease, ticket):
             yield thinker_pb2.PrepareContextEvent(queued=thinker_pb2.Queued(position=ticket.position))
-            yield thinker_pb2.PrepareContextEvent(handle=self._handle(request.request, lease, loaded))
-            reason = None
-            while isinstance(event := await ticket.next(), Piece):
+            reason, handed = None, False
+            while not isinstance(event := await ticket.next(), tuple):
+                if isinstance(event, Announcement):
+                    await lease.announce(event)
+                    if not handed:
+                        handed = True
+                        yield self._handle(request.request, lease, ticket, loaded)
+                    continue
                 reason = event.finish_reason
                 if event.text:
                     yield thinker_pb2.PrepareContextEvent(delta=thinker_pb2.TextDelta(text=event.text))
-            announcement, seal = event
-            await lease.announce(announcement)
+            rest, seal = event
+            await lease.announce(rest)
             await lease.announce(seal)
+            if not handed:
+                yield self._handle(request.request, lease, ticket, loaded)
             get_logger().info("context_ready", pages=seal.unique_pages, **_log_fields(ticket))
             yield thinker_pb2.PrepareContextEvent(prepared=_prepared_message(ticket, seal, reason, loaded.layout))
             # The open call is the lease: it ends when the caller cancels it or its deadline passes.
@@ -151,19 +158,23 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
         )
         return prepare(wanted, loaded.tokenizer, loaded.config)
 
-    def _handle(self, request: kv_pb2.RequestId, lease: Lease, loaded: Loaded) -> kv_pb2.KvHandle:
-        endpoint = loaded.holder.endpoint
-        return kv_pb2.KvHandle(
+    def _handle(
+        self, request: kv_pb2.RequestId, lease: Lease, ticket: Ticket, loaded: Loaded
+    ) -> thinker_pb2.PrepareContextEvent:
+        handle = kv_pb2.KvHandle(
             handle_id=lease.handle_id,
             request=request,
             epoch=self._monitor.epoch,
             control_address=self._monitor.address,
             data_endpoints=[
-                kv_pb2.DataEndpoint(transport=endpoint.transport, address=endpoint.address, secure=endpoint.secure)
+                kv_pb2.DataEndpoint(transport=e.transport, address=e.address, secure=e.secure)
+                for e in loaded.holder.endpoints
             ],
             layout=wire.layout_to_proto(loaded.layout),
             read_token=lease.read_token,
+            max_pages=loaded.engine.most_pages(ticket),
         )
+        return thinker_pb2.PrepareContextEvent(handle=handle)
 
     def _fill_status(self, status: settings_pb2.StageStatus, loaded: Loaded) -> None:
         pages, scheduler = loaded.engine.runner.pages, loaded.engine.scheduler

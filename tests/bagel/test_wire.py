@@ -35,10 +35,13 @@ DECODES = st.builds(
     seed=st.integers(0, MAX_SEED),
 )
 # Every field that a DiT can be sent: settings, sizes, where pages lie. No text, no token id, no input picture.
+# fmt: off
 FIELDS_OF_A_DIT = {
     "GenerateRequest": {"request", "handle", "sampler", "seed", "n", "output", "previews"},
     "RequestId": {"id", "attempt"},
-    "KvHandle": {"handle_id", "request", "epoch", "control_address", "data_endpoints", "layout", "read_token"},
+    "KvHandle": {
+        "handle_id", "request", "epoch", "control_address", "data_endpoints", "layout", "read_token", "max_pages",
+    },
     "DataEndpoint": {"transport", "address", "secure"},
     "KvLayout": {"dtype", "axes", "shape", "strides_bytes", "page_stride_bytes", "shard"},
     "HeadShard": {"first_head", "num_heads"},
@@ -48,11 +51,12 @@ FIELDS_OF_A_DIT = {
     "PreviewSettings": {"count", "max_side_px"},
     "ReadEvent": {"granted", "pages_ready", "sealed"},
     "Granted": {"data_token"},
-    "PagesReady": {"runs", "digests"},
+    "PagesReady": {"runs", "digests", "generations", "inline"},
     "PageRun": {"start", "count"},
     "Sealed": {"contexts", "output_height", "output_width", "unique_pages"},
     "SealedContext": {"roles", "runs", "tokens", "rope"},
 }
+# fmt: on
 
 
 @settings(deadline=None)
@@ -156,21 +160,6 @@ def test_a_layout_with_other_axes_gaps_or_a_shard_cannot_be_read() -> None:
     for message in (reordered, gapped, sharded, short, strided, kv_pb2.KvLayout()):
         with pytest.raises(IncompleteContextError):
             wire.layout_from_proto(message)
-
-
-def test_a_reader_takes_the_first_endpoint_it_knows_and_says_what_was_offered() -> None:
-    handle = kv_pb2.KvHandle(
-        data_endpoints=[
-            kv_pb2.DataEndpoint(transport="warp", address="a"),
-            kv_pb2.DataEndpoint(transport="zeromq", address="b"),
-            kv_pb2.DataEndpoint(transport="memory", address="c"),
-        ]
-    )
-    assert wire.require_handle(handle, ("memory", "zeromq")).address == "b"
-    with pytest.raises(IncompleteContextError, match="warp, zeromq, memory"):
-        wire.require_handle(handle, ("mooncake",))
-    with pytest.raises(IncompleteContextError, match="over none"):
-        wire.require_handle(kv_pb2.KvHandle(), ("memory",))
 
 
 def _fields(message: Descriptor, found: dict[str, set[str]]) -> dict[str, set[str]]:

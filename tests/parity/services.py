@@ -1,9 +1,10 @@
-"""`python -m tests.parity.services FOLDER`: the image cases through a Thinker and a DiT process over ZeroMQ."""
+"""`python -m tests.parity.services FOLDER`: the image cases through a Thinker and a DiT, over every transport."""
 
 import argparse
 import asyncio
 import contextlib
 import io
+import itertools
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -43,26 +44,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--page-tokens", type=int, nargs="*", default=[16, 7])
+    parser.add_argument("--transports", nargs="*", default=["shm", "zeromq"])
     parser.add_argument("--cases", nargs="*", help="only these")
     options = parser.parse_args(argv)
     golden = Golden(options.folder)
     cases = [case for case in golden.cases() if case.makes_image and (not options.cases or case.name in options.cases)]
     reports = []
-    for page_tokens in options.page_tokens:
-        print(f"pages of {page_tokens} tokens", flush=True)
-        reports += asyncio.run(_run(golden, cases, page_tokens, options.device, options.dtype))
+    for transport, page_tokens in itertools.product(options.transports, options.page_tokens):
+        print(f"{transport}, pages of {page_tokens} tokens", flush=True)
+        flags = ("--device", options.device, "--dtype", options.dtype, "--kv-page-tokens", str(page_tokens),
+                 "--transport", transport)  # fmt: skip
+        reports += asyncio.run(_run(golden, cases, flags, options.dtype))
     failed = sum(not report.passed for report in reports)
     print(f"{len(reports) - failed} passed, {failed} failed")
     return 0 if reports and not failed else 1
 
 
-async def _run(golden: Golden, cases: list[Case], page_tokens: int, device: str, dtype: str) -> list[Report]:
+async def _run(golden: Golden, cases: list[Case], flags: tuple[str, ...], dtype: str) -> list[Report]:
     reports = []
     with tempfile.TemporaryDirectory(prefix="bagel-parity-") as folder, contextlib.ExitStack() as stack:
         noise = Path(folder) / "noise.safetensors"
         save_file({f"{_id(cases, c)}/{name}": c.tensors[name] for c in cases for name in _noise_names(c)}, noise)
-        flags = ("--model", str(golden.checkpoint), "--device", device, "--dtype", dtype, "--test-noise", str(noise),
-                 "--kv-page-tokens", str(page_tokens), "--kv-pool-tokens", "8192")  # fmt: skip
+        flags = ("--model", str(golden.checkpoint), "--test-noise", str(noise), "--kv-pool-tokens", "8192", *flags)
         _, thinker = stack.enter_context(running_stage("tests.entry.thinker", *flags))
         _, dit = stack.enter_context(running_stage("tests.entry.dit", *flags, "--test-dump", folder))
         async with open_channel(thinker) as thinker_channel, open_channel(dit) as dit_channel:
@@ -118,7 +121,10 @@ async def _draw(
     async for event in dit_pb2_grpc.DitStub(stages.dit).Generate(request, timeout=TIMEOUT_S):
         match event.WhichOneof("event"):
             case "fetched":
-                report.same("bytes fetched are those of the unique pages", event.fetched.bytes, prepared.unique_bytes)
+                fetched = event.fetched
+                moved = 0 if fetched.transport == "shm" else prepared.unique_bytes
+                report.same("bytes that moved", fetched.bytes, moved)
+                report.same("bytes of the unique pages", fetched.unique_bytes, prepared.unique_bytes)
             case "picture":
                 report.same("size", [event.picture.size.height, event.picture.size.width], case.json["image_hw"])
                 check_picture(case, report, Image.open(io.BytesIO(event.picture.data)))

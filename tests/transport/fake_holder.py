@@ -10,8 +10,9 @@ import xxhash
 import zmq
 
 from bagel.kv_layout import PageRun
-from transport.base import FetchRequest, Region
-from transport.zeromq_wire import Answer, Ask, Status
+from transport.base import FetchRequest, Region, in_order
+from transport.status import Status
+from transport.zeromq_wire import Answer, Ask
 
 PAGE_BYTES, EPOCH, TOKEN = 4096, 3, b"t" * 16
 PAGES = [bytes([number]) * PAGE_BYTES for number in range(4)]
@@ -27,8 +28,9 @@ def page_request(address: str, *, token: bytes = TOKEN, within_s: float = NOT_SO
         address=address,
         epoch=EPOCH,
         token=token,
-        runs=[PageRun(0, 1), PageRun(2, 1)],
+        copies=in_order([PageRun(0, 1), PageRun(2, 1)]),
         digests=[DIGESTS[0], DIGESTS[2]],
+        generations=[1, 2],
         page_bytes=PAGE_BYTES,
         into=Region(torch.zeros(2 * PAGE_BYTES, dtype=torch.uint8)),
         deadline_s=time.monotonic() + within_s,
@@ -65,6 +67,6 @@ def answer_with(*frames: bytes) -> Behaviour:
     """Answer every ask with these page frames."""
 
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        socket.send_multipart([peer, Answer(ask.sequence, Status.OK, ask.count).pack(), *frames])
+        socket.send_multipart([peer, Answer(ask.sequence, Status.OK).pack(), *frames])
 
     return behave

@@ -1,20 +1,23 @@
-"""A holder and a reader over one of the transports, for the contract's tests."""
+"""A holder and a reader over one of the planes, for the contract's tests. The reader may be another process."""
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from bagel.kv_layout import PageRun, page_runs, pages_of
-from transport.base import FetchReport, FetchRequest, Region, Transport
+from transport.base import DataPlane, FetchReport, FetchRequest, Region, in_order
 from transport.holder import Holder
-from transport.memory import MemoryHub, MemoryTransport
-from transport.zeromq import ZeroMqTransport
+from transport.memory import MemoryHub, MemoryPlane
+from transport.pool import Pool
+from transport.shm import ShmPlane
+from transport.zeromq import ZeroMqPlane
 
-PAGES, PAGE_BYTES, EPOCH = 40, 200_000, 99  # five pages an ask over ZeroMQ, so long runs take several
+PAGES, PAGE_BYTES, EPOCH = 40, 200_000, 99  # four pages a frame over ZeroMQ, so long runs take several
 CPU = torch.device("cpu")
 PATIENCE_S = 20.0
 
@@ -23,28 +26,37 @@ PATIENCE_S = 20.0
 class Pair:
     """A holder that serves a pool of random pages, and a reader apart from it."""
 
-    server: Transport
     holder: Holder
-    reader: Transport
-    pool: Region
+    server: DataPlane
+    reader: DataPlane
+
+    @property
+    def pool(self) -> Pool:
+        return self.holder.pool
 
     def page(self, number: int) -> torch.Tensor:
-        return self.pool.tensor[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
+        return self.pool.host[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
 
     def published(self, pages: Sequence[int], handle_id: str = "h") -> FetchRequest:
         """Publish pages and open a grant; the request that fetches them all in this order."""
-        digests = self.holder.publish(handle_id, pages)
-        return self.request(page_runs(list(pages)), digests, self.holder.open_grant(handle_id))
+        pages = list(pages)
+        generations = self.holder.publish(handle_id, pages)
+        return self.request(page_runs(pages), generations, self.holder.open_grant(handle_id))
 
-    def request(self, runs: Sequence[PageRun], digests: Sequence[int], token: bytes) -> FetchRequest:
+    def request(self, runs: Sequence[PageRun], generations: Sequence[int], token: bytes) -> FetchRequest:
+        pages = pages_of(list(runs))
+        digests = self.holder.digests(pages, generations)
+        into = Region(torch.zeros(max(1, len(pages)) * PAGE_BYTES, dtype=torch.uint8))
+        self.reader.prepare(into)
         return FetchRequest(
-            address=self.holder.endpoint.address,
+            address=self.holder.endpoints[0].address,
             epoch=EPOCH,
             token=token,
-            runs=runs,
+            copies=in_order(runs),
             digests=digests,
+            generations=generations,
             page_bytes=PAGE_BYTES,
-            into=self.reader.allocate(max(1, len(digests)) * PAGE_BYTES, CPU),
+            into=into,
             deadline_s=time.monotonic() + PATIENCE_S,
         )
 
@@ -53,16 +65,42 @@ class Pair:
 
     def landed(self, request: FetchRequest) -> bool:
         """Whether every page asked for lies in its place."""
-        expected = torch.cat([self.page(page) for page in pages_of(list(request.runs))])
-        return torch.equal(request.into.tensor[: len(expected)], expected)
+        places = request.into.tensor.view(-1, PAGE_BYTES)
+        return all(
+            torch.equal(places[copy.place + offset], self.page(copy.page + offset))
+            for copy in request.copies
+            for offset in range(copy.count)
+        )
 
 
-def open_transports(kind: str, folder: Path) -> tuple[Transport, Transport]:
+def new_pool() -> Pool:
+    """A pool of random pages."""
+    pool = Pool(num_pages=PAGES, page_bytes=PAGE_BYTES, epoch=EPOCH, device=CPU)
+    pool.host.random_(0, 256, generator=torch.Generator().manual_seed(5))
+    return pool
+
+
+KINDS: dict[str, Callable[[Path], tuple[DataPlane, DataPlane]]] = {
+    "memory": lambda folder: _memory(),
+    "shm": lambda folder: (ShmPlane(f"{folder}/kv.sock", verify_always=True), ShmPlane(verify_always=True)),
+    "shm-unnamed": lambda folder: (ShmPlane(f"@bagel-{folder.name}", verify_always=True), ShmPlane(verify_always=True)),
+    "zeromq-tcp": lambda folder: (ZeroMqPlane("tcp://127.0.0.1:0"), ZeroMqPlane()),
+    "zeromq-ipc": lambda folder: (ZeroMqPlane(f"ipc://{folder}/kv"), ZeroMqPlane(connections=1)),
+}  # fmt: skip
+
+
+def _memory() -> tuple[DataPlane, DataPlane]:
     hub = MemoryHub()
-    match kind:
-        case "memory":
-            return MemoryTransport(hub), MemoryTransport(hub)
-        case "zeromq-tcp":
-            return ZeroMqTransport("tcp://127.0.0.1:0"), ZeroMqTransport("tcp://127.0.0.1:0")
-        case _:
-            return ZeroMqTransport(f"ipc://{folder}/kv"), ZeroMqTransport(f"ipc://{folder}/unused")
+    return MemoryPlane(hub, verify_always=True), MemoryPlane(hub, verify_always=True)
+
+
+@contextmanager
+def open_pair(kind: str, folder: Path) -> Iterator[Pair]:
+    """Both sides in this process; ended with the block."""
+    server, reader = KINDS[kind](folder)
+    holder = Holder(new_pool(), [server])
+    try:
+        yield Pair(holder, server, reader)
+    finally:
+        reader.close()
+        holder.close()

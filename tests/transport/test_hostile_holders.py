@@ -1,6 +1,5 @@
 """Answers that no honest holder gives: each ends the fetch with a typed error, none is taken for pages."""
 
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -10,36 +9,37 @@ import zmq
 
 from tests.transport.fake_holder import PAGES, Behaviour, fake_holder, page_request
 from transport.errors import TransferCorruptError, TransferRefusedError, TransportError
-from transport.zeromq import ZeroMqTransport
-from transport.zeromq_wire import Answer, Ask, Status
+from transport.status import Status
+from transport.zeromq import ZeroMqPlane
+from transport.zeromq_wire import Answer, Ask
 
 
 @pytest.fixture
-def reader() -> Iterator[ZeroMqTransport]:
-    transport = ZeroMqTransport("tcp://127.0.0.1:0")
+def reader() -> Iterator[ZeroMqPlane]:
+    transport = ZeroMqPlane()
     yield transport
     transport.close()
 
 
 def unknown_status(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-    head = Answer(ask.sequence, Status.OK, 1).pack()[:8]
-    socket.send_multipart([peer, head + b"\x07" + struct.pack("<I", 1), b"x"])
+    head = Answer(ask.sequence, Status.OK).pack()[:8]
+    socket.send_multipart([peer, head + b"\x07", b"x"])
 
 
 def refusal_without_reason(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-    socket.send_multipart([peer, Answer(ask.sequence, Status.REFUSED, 1).pack()])
+    socket.send_multipart([peer, Answer(ask.sequence, Status.REFUSED).pack()])
 
 
 def same_piece_twice(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-    socket.send_multipart([peer, Answer(0, Status.OK, 1).pack(), PAGES[0]])
+    socket.send_multipart([peer, Answer(0, Status.OK).pack(), PAGES[0]])
 
 
 def page_too_long(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-    socket.send_multipart([peer, Answer(ask.sequence, Status.OK, 1).pack(), PAGES[ask.start] + b"extra"])
+    socket.send_multipart([peer, Answer(ask.sequence, Status.OK).pack(), PAGES[ask.start] + b"extra"])
 
 
 def frames_too_many(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-    socket.send_multipart([peer, Answer(ask.sequence, Status.OK, 1).pack(), PAGES[ask.start], b"more"])
+    socket.send_multipart([peer, Answer(ask.sequence, Status.OK).pack(), PAGES[ask.start], b"more"])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def frames_too_many(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
     ],
 )
 def test_a_wrong_answer_ends_the_fetch_at_once(
-    reader: ZeroMqTransport, behave: Behaviour, error: type[TransportError]
+    reader: ZeroMqPlane, behave: Behaviour, error: type[TransportError]
 ) -> None:
     started = time.monotonic()
     with fake_holder(behave) as address, pytest.raises(error):

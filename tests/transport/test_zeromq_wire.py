@@ -22,7 +22,6 @@ from tests.transport.fake_holder import (
     fake_holder,
     page_request,
 )
-from transport.base import Region
 from transport.errors import (
     PeerLostError,
     TransferCancelledError,
@@ -31,22 +30,29 @@ from transport.errors import (
     TransferTimeoutError,
 )
 from transport.holder import Holder
-from transport.zeromq import ZeroMqTransport
-from transport.zeromq_wire import Answer, Ask, Status
+from transport.pool import Pool
+from transport.status import Status
+from transport.zeromq import ZeroMqPlane
+from transport.zeromq_wire import Answer, Ask
 
 
 @pytest.fixture
-def reader() -> Iterator[ZeroMqTransport]:
-    transport = ZeroMqTransport("tcp://127.0.0.1:0")
+def reader() -> Iterator[ZeroMqPlane]:
+    transport = ZeroMqPlane()
     yield transport
     transport.close()
 
 
-def _serving() -> tuple[ZeroMqTransport, Holder]:
+def _serving() -> tuple[ZeroMqPlane, Holder]:
     """A real holder of all pages, and its transport."""
-    transport = ZeroMqTransport("tcp://127.0.0.1:0")
-    pool = Region(torch.frombuffer(bytearray(b"".join(PAGES)), dtype=torch.uint8))
-    return transport, transport.serve(pool, page_bytes=PAGE_BYTES, epoch=EPOCH)
+    transport = ZeroMqPlane()
+    pool = _pool(len(PAGES), EPOCH)
+    pool.host.copy_(torch.frombuffer(bytearray(b"".join(PAGES)), dtype=torch.uint8))
+    return transport, Holder(pool, [transport])
+
+
+def _pool(num_pages: int, epoch: int) -> Pool:
+    return Pool(num_pages=num_pages, page_bytes=PAGE_BYTES, epoch=epoch, device=CPU)
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def holder() -> Iterator[Holder]:
     transport.close()
 
 
-def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqTransport) -> None:
+def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqPlane) -> None:
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
         answer_with(PAGES[ask.start])(socket, peer, ask)
 
@@ -71,23 +77,20 @@ def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqTransport) ->
     [(PAGES[0][:-1],), (b"",), (), (PAGES[1],), (b"\xff" * PAGE_BYTES,)],
     ids=["shorter", "empty", "no page", "another page", "damaged"],
 )
-def test_an_answer_with_other_bytes_than_announced_is_corrupt(
-    reader: ZeroMqTransport, frames: tuple[bytes, ...]
-) -> None:
+def test_an_answer_with_other_bytes_than_announced_is_corrupt(reader: ZeroMqPlane, frames: tuple[bytes, ...]) -> None:
     with fake_holder(answer_with(*frames)) as address, pytest.raises(TransferCorruptError):
         reader.fetch(page_request(address), threading.Event())
 
 
-@pytest.mark.parametrize(("sequence", "count"), [(7, 1), (0, 2), (1, 0)])
-def test_an_answer_to_another_question_is_corrupt(reader: ZeroMqTransport, sequence: int, count: int) -> None:
+def test_an_answer_to_another_question_is_corrupt(reader: ZeroMqPlane) -> None:
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        socket.send_multipart([peer, Answer(sequence, Status.OK, count).pack(), *[PAGES[0]] * count])
+        socket.send_multipart([peer, Answer(7, Status.OK).pack(), PAGES[0]])
 
     with fake_holder(behave) as address, pytest.raises(TransferCorruptError, match="other pages"):
         reader.fetch(page_request(address), threading.Event())
 
 
-def test_an_answer_that_is_none_is_refused(reader: ZeroMqTransport) -> None:
+def test_an_answer_that_is_none_is_refused(reader: ZeroMqPlane) -> None:
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
         socket.send_multipart([peer, b"HTTP/1.1 400 Bad Request"])
 
@@ -95,12 +98,12 @@ def test_an_answer_that_is_none_is_refused(reader: ZeroMqTransport) -> None:
         reader.fetch(page_request(address), threading.Event())
 
 
-def test_a_holder_that_never_answers_is_a_timeout(reader: ZeroMqTransport) -> None:
+def test_a_holder_that_never_answers_is_a_timeout(reader: ZeroMqPlane) -> None:
     with fake_holder(lambda socket, peer, ask: None) as address, pytest.raises(TransferTimeoutError):
         reader.fetch(page_request(address, within_s=0.3), threading.Event())
 
 
-def test_a_fetch_that_waits_stops_soon_after_it_is_cancelled(reader: ZeroMqTransport) -> None:
+def test_a_fetch_that_waits_stops_soon_after_it_is_cancelled(reader: ZeroMqPlane) -> None:
     cancelled = threading.Event()
     with fake_holder(lambda socket, peer, ask: cancelled.set()) as address:
         started = time.monotonic()
@@ -109,7 +112,7 @@ def test_a_fetch_that_waits_stops_soon_after_it_is_cancelled(reader: ZeroMqTrans
     assert time.monotonic() - started < 3.0
 
 
-def test_a_holder_that_dies_while_asked_is_lost_long_before_the_deadline(reader: ZeroMqTransport) -> None:
+def test_a_holder_that_dies_while_asked_is_lost_long_before_the_deadline(reader: ZeroMqPlane) -> None:
     started = time.monotonic()
     with (
         fake_holder(lambda socket, peer, ask: socket.close(linger=0)) as address,
@@ -119,9 +122,9 @@ def test_a_holder_that_dies_while_asked_is_lost_long_before_the_deadline(reader:
     assert time.monotonic() - started < 3.0
 
 
-def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqTransport) -> None:
+def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqPlane) -> None:
     transport, holder = _serving()
-    address = holder.endpoint.address
+    address = holder.endpoints[0].address
     holder.publish("h", [0, 2])
     token = holder.open_grant("h")
     assert reader.fetch(page_request(address, token=token), threading.Event()).pages == 2
@@ -133,9 +136,9 @@ def test_a_holder_that_was_closed_is_lost_within_seconds(reader: ZeroMqTransport
     assert time.monotonic() - started < 3.0
 
 
-def test_garbage_does_not_stop_a_holder(holder: Holder, reader: ZeroMqTransport) -> None:
-    address = holder.endpoint.address
-    digests = holder.publish("h", [0, 2])
+def test_garbage_does_not_stop_a_holder(holder: Holder, reader: ZeroMqPlane) -> None:
+    address = holder.endpoints[0].address
+    digests = holder.digests([0, 2], holder.publish("h", [0, 2]))
     token = holder.open_grant("h")
     good, unheard = Ask(5, EPOCH, token, 0, 1).pack(), Ask(4, EPOCH, token, 0, 1).pack()
     with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
@@ -148,7 +151,7 @@ def test_garbage_does_not_stop_a_holder(holder: Holder, reader: ZeroMqTransport)
             raw.send_multipart(frames)
         raw.send(good)
         # Asks are answered in order, so this is reached once all of the above was.
-        while (answer := raw.recv_multipart())[0] != Answer(5, Status.OK, 1).pack():
+        while (answer := raw.recv_multipart())[0] != Answer(5, Status.OK).pack():
             assert Answer.unpack(answer[0]).status is Status.REFUSED
         assert answer[1:] == [PAGES[0]]
         raw.close(linger=0)
@@ -158,20 +161,20 @@ def test_garbage_does_not_stop_a_holder(holder: Holder, reader: ZeroMqTransport)
 
 
 def test_an_address_in_use_is_refused_by_name(holder: Holder, tmp_path: Path) -> None:
-    address = holder.endpoint.address
+    address = holder.endpoints[0].address
     for taken in (address, f"ipc://{tmp_path}/no/such/folder/kv"):
-        second = ZeroMqTransport(taken)
+        second = ZeroMqPlane(taken)
         with pytest.raises(ConfigError, match="choose another address") as refused:
-            second.serve(second.allocate(PAGE_BYTES, CPU), page_bytes=PAGE_BYTES, epoch=1)
+            Holder(_pool(1, 1), [second])
         second.close()
         assert taken in str(refused.value)
 
 
 @pytest.mark.parametrize(("host", "advertised"), [("kv.example", "tcp://kv.example:"), ("fd00::1", "tcp://[fd00::1]:")])
 def test_the_advertised_host_stands_in_the_endpoint(host: str, advertised: str) -> None:
-    transport = ZeroMqTransport("tcp://127.0.0.1:0", advertise_host=host)
+    transport = ZeroMqPlane(advertise_host=host)
     try:
-        endpoint = transport.serve(transport.allocate(PAGE_BYTES, CPU), page_bytes=PAGE_BYTES, epoch=1).endpoint
+        endpoint = Holder(_pool(1, 1), [transport]).endpoints[0]
         assert endpoint.address.startswith(advertised)
         assert int(endpoint.address.removeprefix(advertised)) > 0
     finally:
