@@ -8,12 +8,14 @@ from torch import Tensor
 from bagel.config import ModelConfig
 from bagel.images import resized_size
 from training.blocks import Kept, RowSlots, geometry
-from training.buckets import BUCKETS, Bucket
+from training.buckets import BASE, BUCKETS, Bucket
 from training.corpus import Part
 from training.model import Group, compute_dtype
 from training.store import Shelf
 
 THINK_SHARE = 0.15
+# Of the steps at other sizes that ask about base-sized views: with all steps at the base size, four questions in five.
+VIEWS_SHARE = 0.4
 # Flat pictures show their structure through much noise: most of what is to be learnt lies at times near 1.
 TIME_SHIFT = 4.0
 
@@ -49,14 +51,16 @@ class Batches:
         weights = torch.tensor([b.share for b in self._buckets])
         bucket = self._buckets[int(torch.multinomial(weights, 1, generator=cpu))]
         think = float(torch.rand((), generator=cpu)) < THINK_SHARE
-        s, scale = self._settings, BUCKETS[0].tokens / bucket.tokens
+        s, scale = self._settings, BASE.tokens / bucket.tokens
         scenes = self._shelves[Part.SCENES, bucket.name]
         groups = [self._pictures(scenes, _count(s.pictures, scale), think=think)]
         edits = self._shelves.get((Part.EDITS, bucket.name))
         if edits is not None:
             groups.append(self._pictures(edits, _count(s.edits, scale), think=think))
         key = "answer_think" if think else "answer"
-        groups.append(self._questions(scenes, key, s.questions // (2 if think else 1)))
+        views = self._shelves[Part.VIEWS, BASE.name]
+        asked = views if bucket.views or float(torch.rand((), generator=cpu)) < VIEWS_SHARE else scenes
+        groups.append(self._questions(asked, key, s.questions // (2 if think else 1)))
         texts = self._shelves[Part.TEXTS, "all"]
         groups.append(self._questions(texts, key, s.texts // (2 if think else 1)))
         return bucket, groups
@@ -121,7 +125,7 @@ class Batches:
 
     def _times(self, count: int, bucket: Bucket) -> Tensor:
         """Logit-normal times, shifted the further the larger the picture; a share of them uniform."""
-        shift = TIME_SHIFT * (bucket.tokens / BUCKETS[0].tokens) ** 0.25
+        shift = TIME_SHIFT * (bucket.tokens / BASE.tokens) ** 0.25
         t = torch.sigmoid(torch.randn(count, device=self._device))
         t = shift * t / (1 + (shift - 1) * t)
         uniform = torch.rand(count, device=self._device)

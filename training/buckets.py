@@ -7,13 +7,17 @@ CHUNK = 500  # pictures that one worker renders at a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """Pictures of one size; `scenes` alone and `edits` as before/after pairs. `share` of the steps visits it."""
+    """Pictures of one size: `scenes` to draw, `edits` as before/after pairs, `views` for questions alone.
+
+    Where there are no views, questions are about the scenes. `share` of the steps visits the bucket.
+    """
 
     width: int
     height: int
     scenes: int
     edits: int
     share: float
+    views: int = 0
 
     @property
     def name(self) -> str:
@@ -26,7 +30,7 @@ class Bucket:
         return self.width * self.height // 256
 
 
-BASE = Bucket(width=256, height=256, scenes=36_000, edits=14_500, share=0.68)
+BASE = Bucket(width=256, height=256, scenes=48_000, edits=31_000, views=120_000, share=0.68)
 BUCKETS = (
     BASE,
     Bucket(width=128, height=128, scenes=6_000, edits=1_000, share=0.05),

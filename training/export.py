@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bagel.model.names import AE_FILE, EMA_FILE
 from training.model import ToyModel
+from training.tokenizer import TOKENIZER_FILE
 
 SHARD_BYTES = 15_000_000
 MANIFEST = "SHA256SUMS"
+SCALE = "vae_scale"  # key of the shards' metadata: what makes the latents of their VAE zero-mean with unit deviation
 
 
 def checkpoint_tensors(model: ToyModel) -> dict[str, Tensor]:
@@ -21,7 +25,7 @@ def checkpoint_tensors(model: ToyModel) -> dict[str, Tensor]:
 
 
 def write_shards(model: ToyModel, scale: tuple[float, float], folder: Path) -> list[Path]:
-    """Write `shard-N.safetensors` of at most 15 MB, and `vae_scale.json` with (scale_factor, shift_factor)."""
+    """Write `shard-N.safetensors` of at most 15 MB; `scale` is the VAE's (scale_factor, shift_factor)."""
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Tensor]] = [{}]
     size = 0
@@ -33,20 +37,21 @@ def write_shards(model: ToyModel, scale: tuple[float, float], folder: Path) -> l
         size += tensor.nbytes
     paths = [folder / f"shard-{index}.safetensors" for index in range(len(shards))]
     for path, tensors in zip(paths, shards, strict=True):
-        save_file(tensors, path)
-    (folder / "vae_scale.json").write_text(json.dumps(scale), encoding="utf-8")
+        save_file(tensors, path, metadata={SCALE: json.dumps(scale)})
     return paths
 
 
 def merge_shards(shards: Path, folder: Path) -> None:
-    """Shards -> `ema.safetensors`, `ae.safetensors` and the VAE's numbers in `config.json` of a checkpoint folder."""
+    """A run's shards and tokenizer -> a checkpoint folder: weights, tokenizer, the VAE's numbers in `config.json`."""
     tensors: dict[str, Tensor] = {}
     for path in sorted(shards.glob("shard-*.safetensors")):
         tensors |= load_file(path)
+    with safe_open(shards / "shard-0.safetensors", "pt") as file:
+        scale, shift = json.loads(file.metadata()[SCALE])
+    shutil.copyfile(shards / TOKENIZER_FILE, folder / TOKENIZER_FILE)
     path = folder / "config.json"
     text = path.read_text(encoding="utf-8")
     config = json.loads(text)
-    scale, shift = json.loads((shards / "vae_scale.json").read_text(encoding="utf-8"))
     config["vae_config"] |= {"scale_factor": round(scale, 6), "shift_factor": round(shift, 6)}
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     vae = {name: tensor for name, tensor in tensors.items() if name.startswith(("encoder.", "decoder."))}

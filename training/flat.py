@@ -44,12 +44,12 @@ class FlatParameters:
         sizes = [_padded(p.numel()) for _, p in named]
         device = named[0][1].device
         self.master = torch.zeros(sum(sizes), device=device)
-        for (_, parameter), piece in zip(named, self.master.split(sizes), strict=True):
+        for (_, parameter), piece in zip(named, torch.split(self.master, sizes), strict=True):
             piece[: parameter.numel()].copy_(parameter.detach().flatten())
         self.averaged = self.master.clone()
         self.weights = self.master.to(dtype)
         self.gradients = torch.zeros_like(self.weights)
-        pieces = zip(self.weights.split(sizes), self.gradients.split(sizes), strict=True)
+        pieces = zip(torch.split(self.weights, sizes), torch.split(self.gradients, sizes), strict=True)
         for (_, parameter), (weights, gradients) in zip(named, pieces, strict=True):
             parameter.data = weights[: parameter.numel()].view(parameter.shape)
             parameter.requires_grad_(True)
@@ -65,7 +65,7 @@ class FlatParameters:
     def update(self, step: int, rate: float) -> Tensor:
         """One step with the gradients at hand, learning rates scaled by `rate`; returns the gradients' norm."""
         gradients = self.gradients.float()
-        norm = torch.linalg.vector_norm(gradients)
+        norm: Tensor = torch.linalg.vector_norm(gradients)
         gradients *= torch.clamp(self.settings.clip / (norm + 1e-6), max=1.0)
         self._muon.step(gradients[: self._inner_size], self.settings.muon_rate * rate)
         self._outer.grad = gradients[self._inner_size :]

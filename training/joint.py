@@ -1,5 +1,6 @@
 """Joint training of language and flow matching, resumable at any step."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ OPTIMIZER = OptimizerSettings(muon_rate=5e-3, adam_rate=1.5e-3, weight_decay=0.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointSettings:
-    """One run. Losses are weighted flow : text."""
+    """One run, of so many steps or so many seconds, whichever is over first. Losses are weighted flow : text."""
 
     steps: int
+    budget_s: float = math.inf
     optimizer: OptimizerSettings = OPTIMIZER
     warmup: int = 200
     text_weight: float = 0.5
@@ -48,20 +50,20 @@ class JointTrainer:
             parameter.data, parameter.grad = flat.data, None
             parameter.requires_grad_(True)
             parameter.grad = flat.grad
-        self.step = 0
+        self.step, self.spent_s = 0, 0.0
         if settings.compile:
             torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
             for layer in (*model.thinker.mot.layers, *model.thinker.vit.layers):
                 layer.compile(dynamic=True)
 
     def run(self, batches: Batches, *, until_s: float, log: Log) -> bool:
-        """Train until the last step or the monotonic time `until_s`; whether the run is complete."""
+        """Train until the run is complete or the monotonic time `until_s`; whether it is complete."""
         s = self.settings
-        started, first = time.monotonic(), self.step
-        while self.step < s.steps:
+        started, first, before_s = time.monotonic(), self.step, self.spent_s
+        while self.step < s.steps and self.spent_s < s.budget_s:
             if time.monotonic() > until_s:
                 return False
-            rate = schedule(self.step, s.steps, s.warmup)
+            rate = schedule(self.step, self._progress(), s.warmup)
             bucket, groups = batches.draw(self.step, s.seed)
             losses = self.model(groups)
             (losses.flow + s.text_weight * losses.text).backward()
@@ -70,18 +72,23 @@ class JointTrainer:
                 values = {"flow": losses.flow, "text": losses.text, "norm": norm}
                 speed = (self.step - first + 1) / (time.monotonic() - started)
                 log(self.step, {k: float(v.detach()) for k, v in values.items()} | {"rate": rate, "steps_per_s": speed})
-            self.step += 1
+            self.step, self.spent_s = self.step + 1, before_s + time.monotonic() - started
         return True
+
+    def _progress(self) -> float:
+        """By steps or by seconds, whichever is further: a slow machine too comes to the end of its schedule."""
+        s = self.settings
+        return max((self.step - s.warmup) / max(1, s.steps - s.warmup), self.spent_s / s.budget_s)
 
     def save(self, path: Path) -> None:
         """Everything that `load` needs to go on."""
-        tensors = self.flat.state() | {"at": torch.tensor(self.step)}
+        tensors = self.flat.state() | {"at": torch.tensor(self.step), "spent_s": torch.tensor(self.spent_s)}
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
 
     def load(self, path: Path) -> None:
         """Go on where `save` stopped."""
         tensors = load_file(path)
-        self.step = int(tensors.pop("at"))
+        self.step, self.spent_s = int(tensors.pop("at")), float(tensors.pop("spent_s"))
         self.flat.restore(tensors)
 
 

@@ -4,8 +4,10 @@ All arithmetic is `bagel.model`'s; here it only runs on many samples at once. Ro
 rows | all groups' und rows], so that products run over everything together and attention runs group by group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,13 @@ KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBacken
 CHANNEL_MULTIPLE = 8  # attention kernels take head sizes in steps of this
 HIDDEN_SCORE = -4096.0  # before the scale 1/8
 _FROZEN = ("latents.pos_embed",)
+Method = TypeVar("Method", bound=Callable[..., Tensor])
+
+
+def eager(method: Method) -> Method:
+    """`torch.compiler.disable` with a type: what loops over groups is not compiled into the layers."""
+    disabled: Method = torch.compiler.disable(method)  # type: ignore[no-untyped-call]
+    return disabled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,37 +64,43 @@ class GroupAttention:
     def __init__(self, groups: Sequence[Group]) -> None:
         self._groups = groups
 
-    @torch.compiler.disable
+    @eager
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q [N, A, d], k and v [N, K, d] over the rows of all groups -> [N, A, d]."""
         del layer
         sizes = [g.samples * g.slots.gen for g in self._groups] + [g.samples * g.slots.und for g in self._groups]
-        pieces = [x.split(sizes) for x in (q, k, v)]  # a split's gradient is one concatenation, a slice's is not
+        pieces = [torch.split(x, sizes) for x in (q, k, v)]  # a split's gradient is one concatenation, a slice's is not
         gen, und = [], []
         for index, group in enumerate(self._groups):
-            joined = [
+            own_q, own_k, own_v = (
                 torch.cat((_split(x[index], group.samples), _split(x[index + len(self._groups)], group.samples)), dim=1)
                 for x in pieces
-            ]
-            out = _group_attention(*joined, group.geometry)
-            own_gen, own_und = out.split((group.slots.gen, group.slots.und), dim=1)
+            )
+            out = _group_attention(own_q, own_k, own_v, group.geometry)
+            own_gen, own_und = torch.split(out, [group.slots.gen, group.slots.und], dim=1)
             gen.append(own_gen.flatten(0, 1))
             und.append(own_und.flatten(0, 1))
         return torch.cat((*gen, *und))
 
 
 class PictureAttention:
-    """The ViT's attention inside each of `pictures` pictures whose rows follow one another."""
+    """The ViT's attention inside pictures whose rows follow one another; `patches` are the rows of each picture."""
 
-    def __init__(self, pictures: int) -> None:
-        self._pictures = pictures
+    def __init__(self, patches: Sequence[int]) -> None:
+        runs = [(rows, len(list(run))) for rows, run in groupby(patches)]
+        self._pictures = [pictures for _, pictures in runs]
+        self._sizes = [rows * pictures for rows, pictures in runs]
 
-    @torch.compiler.disable
+    @eager
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
-        """[B * m, A, d] each -> [B * m, A, d]."""
+        """[N, A, d] each -> [N, A, d], N the rows of all pictures."""
         assert not causal
-        rows = [_split(x, self._pictures) for x in (q, k, v)]
-        return _attention(*rows, None, q.shape[-1] ** -0.5).flatten(0, 1)
+        pieces = [torch.split(x, self._sizes) for x in (q, k, v)]
+        out = []
+        for index, pictures in enumerate(self._pictures):
+            own_q, own_k, own_v = (_split(x[index], pictures) for x in pieces)
+            out.append(_attention(own_q, own_k, own_v, None, q.shape[-1] ** -0.5).flatten(0, 1))
+        return torch.cat(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +160,7 @@ class ToyModel(nn.Module):
             positions=torch.cat(positions),
             context=GroupAttention(groups),
         )
-        pieces = x.split([rows.shape[0] for rows in joined])
+        pieces = torch.split(x, [rows.shape[0] for rows in joined])
         shaped = [piece.view(*rows.shape) for piece, rows in zip(pieces, (*gen, *und), strict=True)]
         return list(zip(shaped[: len(groups)], shaped[len(groups) :], strict=True))
 
@@ -159,7 +174,9 @@ class ToyModel(nn.Module):
         text, targets = [], []
         for (_, und), group in zip(rows, groups, strict=True):
             if group.velocity is None or group.slots.text > PROMPT_ONLY_SLOTS:
-                text.append(und.split((group.slots.und - group.slots.text, group.slots.text), dim=1)[1].flatten(0, 1))
+                text.append(
+                    torch.split(und, [group.slots.und - group.slots.text, group.slots.text], dim=1)[1].flatten(0, 1)
+                )
                 targets.append(group.geometry.targets.flatten())
         flow = self._flow_loss(rows, groups)
         if not text:
@@ -176,13 +193,13 @@ class ToyModel(nn.Module):
 
     def _velocities(self, rows: Sequence[tuple[Tensor, Tensor]], groups: Sequence[Group]) -> list[Tensor]:
         noisy = [
-            gen.split((group.slots.noise, group.slots.source), dim=1)[0]
+            torch.split(gen, [group.slots.noise, group.slots.source], dim=1)[0]
             for (gen, _), group in zip(rows, groups, strict=True)
             if group.slots.noise
         ]
         flat = self.dit.velocity(torch.cat([x.flatten(0, 1) for x in noisy]))
         sizes = [x.shape[0] * x.shape[1] for x in noisy]
-        return [v.view(x.shape[0], x.shape[1], -1) for v, x in zip(flat.split(sizes), noisy, strict=True)]
+        return [v.view(x.shape[0], x.shape[1], -1) for v, x in zip(torch.split(flat, sizes), noisy, strict=True)]
 
     def _gen_rows(self, group: Group) -> Tensor:
         """[B, gen, H]: per sample the noisy rows, then the clean ones of the context picture at t = 0."""
@@ -210,15 +227,19 @@ class ToyModel(nn.Module):
         return torch.cat(parts, dim=1)
 
     def _picture_rows(self, groups: Sequence[Group]) -> list[Tensor]:
-        """[B, m, H] of each group; all groups have pictures of one size."""
-        patches = torch.cat([g.patches for g in groups if g.patches is not None]) if groups else None
-        if patches is None:
+        """[B, m, H] of each group's pictures; patch grids may differ between groups."""
+        patches = [g.patches for g in groups if g.patches is not None]
+        if not patches:
             return []
-        batch, table = patches.shape[0], self.thinker.vit_pos_embed
-        ids = grid_position_ids(*groups[0].patch_grid, self.config.vit_grid_side).to(patches.device)
-        flat = self.thinker.vit(patches.flatten(0, 1), ids.repeat(batch), attention=PictureAttention(batch))
-        rows = self.thinker.connector(flat).view(batch, -1, table.shape[1]) + table[ids]
-        return list(rows.split([g.samples for g in groups]))
+        table = self.thinker.vit_pos_embed
+        grids = [grid_position_ids(*g.patch_grid, self.config.vit_grid_side).to(table.device) for g in groups]
+        ids = torch.cat([grid.repeat(g.samples) for grid, g in zip(grids, groups, strict=True)])
+        attention = PictureAttention([p.shape[1] for p in patches for _ in range(p.shape[0])])
+        flat = self.thinker.connector(
+            self.thinker.vit(torch.cat([p.flatten(0, 1) for p in patches]), ids, attention=attention)
+        )
+        rows = torch.split(flat, [p.shape[0] * p.shape[1] for p in patches])
+        return [x.view(*p.shape[:2], -1) + table[grid] for x, p, grid in zip(rows, patches, grids, strict=True)]
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -257,7 +278,7 @@ def _group_attention(q: Tensor, k: Tensor, v: Tensor, geometry: Geometry) -> Ten
     fixed, scale = geometry.queries.shape[0], q.shape[-1] ** -0.5
     if not fixed:
         return _attention(q, k, v, geometry.text_mask, scale)
-    of_pictures, of_text = q.split((fixed, q.shape[1] - fixed), dim=1)
+    of_pictures, of_text = torch.split(q, [fixed, q.shape[1] - fixed], dim=1)
     text = _attention(of_text, k, v, geometry.text_mask, scale)
     kinds = geometry.queries.shape[1]
     spare = (0, CHANNEL_MULTIPLE - kinds)

@@ -30,7 +30,9 @@ class Muon:
         ahead = gradients.lerp(self.momentum, MOMENTUM)
         self._flat.mul_(1 - learning_rate * self._weight_decay)
         sizes = [count * rows * columns for count, rows, columns in self._stacks]
-        for matrices, target, stack in zip(ahead.split(sizes), self._flat.split(sizes), self._stacks, strict=True):
+        for matrices, target, stack in zip(
+            torch.split(ahead, sizes), torch.split(self._flat, sizes), self._stacks, strict=True
+        ):
             size = ADAM_RMS * max(stack[1:]) ** 0.5
             target.view(stack).add_(orthogonalised(matrices.view(stack)).float(), alpha=-learning_rate * size)
 
@@ -38,7 +40,7 @@ class Muon:
 def orthogonalised(matrices: Tensor) -> Tensor:
     """[n, r, c] -> bfloat16 of nearly the same singular vectors and singular values near one."""
     a, b, c = COEFFICIENTS
-    x = matrices.bfloat16()
+    x: Tensor = matrices.bfloat16()
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

@@ -13,8 +13,8 @@ from bagel.model.flow import Velocities, guide, timesteps
 from bagel.model.vae import to_uint8, unscale_latent
 from bagel.settings import Guidance
 from training.blocks import Block, Kept, RowSlots, geometry
-from training.corpus import PROMPT_SLOTS, Writer
 from training.model import Group, ToyModel, compute_dtype
+from training.writer import PROMPT_SLOTS, Writer
 
 PROMPTS = (
     "A cute cat", "A beautiful sunset over mountains", "A futuristic city", "A dog standing on a beach",

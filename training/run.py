@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,25 +12,31 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from bagel.config import load_model_config
+from bagel.config import ModelConfig, load_model_config
 from bagel.model.weights import SafetensorsSource
 from bagel.tokens import read_special_tokens
 from training.batches import Batches, BatchSettings
-from training.corpus import Chunk, Writer, make_chunk
+from training.corpus import Chunk, make_chunk
 from training.export import write_shards
 from training.joint import JointSettings, JointTrainer
 from training.model import ToyModel
 from training.previews import preview
+from training.skeleton import make_skeleton
 from training.store import all_chunks, encode_corpus, is_for_vae, latent_statistics, load_shelves, vae_pools
+from training.tokenizer import TOKENIZER_FILE
 from training.vae import Autoencoder, VaeSettings, train_vae
+from training.writer import Writer
 
 RENDER_DEADLINE_S = 900.0
-SAVE_MARGIN_S = 18.0  # previews, shards and state at the end of a call
+SAVE_MARGIN_S = 8.0  # what is under way on the device, state, previews and shards at the end of a call: 2 s on an H200
+PREVIEWS = (256, 512)  # side lengths, px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """Where, how much, and how long a single call may take."""
+    """Where, how much, and how long a single call may take. Without `init` nothing but the configuration of `model` is
+    taken, and the tokenizer is learnt; with `init` all is that checkpoint's, weights included.
+    """
 
     model: Path
     work: Path
@@ -44,13 +51,14 @@ class RunSettings:
 
 
 class Run:
-    """The stages: corpus (in background processes), VAE, latents, joint training, shards."""
+    """The stages: tokenizer, corpus (in background processes), VAE, latents, joint training, shards."""
 
     def __init__(self, settings: RunSettings) -> None:
         self._s = settings
         self._started = time.monotonic()
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._chunks = all_chunks(settings.corpus_scale)
+        self._folder = settings.work / "checkpoint"
         settings.work.mkdir(parents=True, exist_ok=True)
         settings.out.mkdir(parents=True, exist_ok=True)
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -58,9 +66,11 @@ class Run:
 
     def __call__(self) -> bool:
         """Do what is left within the limit; whether the run is complete."""
-        config = load_model_config(self._s.model)
+        make_skeleton(self._s.init or self._s.model, self._folder, learn=self._s.init is None)
+        self._say("the tokenizer is there")
+        config = load_model_config(self._folder)
         torch.manual_seed(self._s.joint.seed)
-        model = ToyModel(config, read_special_tokens(self._s.model)).to(self._device)
+        model = ToyModel(config, read_special_tokens(self._folder)).to(self._device)
         if self._s.init is not None:
             with torch.no_grad():
                 SafetensorsSource(self._s.init, config).fill(model.slots(), lambda done, total: None)
@@ -77,16 +87,22 @@ class Run:
             self._say(f"goes on at step {trainer.step}")
         batches = Batches(shelves, config, self._s.batch, self._device)
         done = trainer.run(batches, until_s=self._started + self._s.limit_s - SAVE_MARGIN_S, log=self._logger("joint"))
-        trainer.flat.show(trainer.flat.averaged)
-        writer = Writer(self._s.model)
-        with torch.compiler.set_stance("force_eager"):
-            for size in ((256, 256), (512, 512)):
-                sheet = preview(model, config, writer, size)
-                sheet.save(self._s.out / f"preview-{size[0]}-{trainer.step:06d}.jpg", quality=85)
-        write_shards(model, scale, self._s.out)
         trainer.save(state)
-        self._say(f"stopped at step {trainer.step} of {self._s.joint.steps}")
+        trainer.flat.show(trainer.flat.averaged)
+        self._write_out(model, config)
+        joint = self._s.joint
+        self._say(f"stopped at step {trainer.step} of {joint.steps}, {trainer.spent_s:.0f} s of {joint.budget_s:.0f} s")
         return done
+
+    def _write_out(self, model: ToyModel, config: ModelConfig) -> None:
+        writer = Writer(self._folder)
+        with torch.compiler.set_stance("force_eager"):
+            for side in PREVIEWS:
+                sheet = preview(model, config, writer, (side, side))
+                sheet.save(self._s.out / f"preview-{side}.jpg", quality=85)
+        write_shards(model, (config.vae.scale_factor, config.vae.shift_factor), self._s.out)
+        for path in (self._folder / TOKENIZER_FILE, *self._s.work.glob("*.jsonl")):
+            shutil.copyfile(path, self._s.out / path.name)
 
     def _vae_and_latents(self, model: ToyModel) -> None:
         path = self._s.work / "vae.safetensors"
@@ -99,7 +115,7 @@ class Run:
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self._s.workers, mp_context=context) as pool:
-            futures = {c: pool.submit(make_chunk, c, self._s.model, self._s.work) for c in self._missing()}
+            futures = {c: pool.submit(make_chunk, c, self._folder, self._s.work) for c in self._missing()}
             if path.exists():
                 autoencoder.load_state_dict(load_file(path))
             else:
@@ -126,7 +142,7 @@ class Run:
     def _scale(self) -> tuple[float, float]:
         path = self._s.work / "vae_scale.json"
         if not path.exists():
-            path.write_text(json.dumps(latent_statistics(self._s.work, self._chunks)), encoding="utf-8")
+            path.write_text(json.dumps(latent_statistics(self._s.work)), encoding="utf-8")
         scale, shift = json.loads(path.read_text(encoding="utf-8"))
         return float(scale), float(shift)
 

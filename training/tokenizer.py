@@ -1,6 +1,5 @@
 """The toy model's tokenizer: byte-level BPE in the official format, learnt from the world's own language."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -16,8 +15,10 @@ from training.language.questions import ask
 from training.language.split import Split
 from training.language.thoughts import answer_with_thought, edit_thought, image_thought
 from training.world.edits import EditKind
-from training.world.sample import Layout, Pool, sample_edit, sample_scene
+from training.world.sample import Layout, Pool, sample_scene
+from training.world.sample_edits import sample_edit
 
+TOKENIZER_FILE = "tokenizer.json"
 SENTENCES = 12_000  # of every kind of text
 SYSTEM_REPEATS = 3_000  # the system prompts shall be few tokens
 SPECIAL = (
@@ -32,7 +33,7 @@ _SPLIT = (
 
 
 def train_tokenizer(folder: Path, vocab_size: int) -> None:
-    """Write `tokenizer.json` and `tokenizer_config.json` with ids below `vocab_size`. Deterministic; some seconds."""
+    """Write `tokenizer.json` with ids below `vocab_size`. Deterministic; some seconds."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -51,18 +52,7 @@ def train_tokenizer(folder: Path, vocab_size: int) -> None:
     )
     tokenizer.train_from_iterator(_sentences(), trainer)
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    config = {
-        "add_prefix_space": False,
-        "bos_token": None,
-        "clean_up_tokenization_spaces": False,
-        "eos_token": "<|im_end|>",
-        "model_max_length": 4096,
-        "pad_token": "<|endoftext|>",
-        "tokenizer_class": "Qwen2Tokenizer",
-        "unk_token": None,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
 
 
 def _sentences() -> Iterator[str]:

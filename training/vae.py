@@ -64,7 +64,8 @@ def train_vae(model: Autoencoder, pools: list[Tensor], settings: VaeSettings, lo
         output = output.float()
         reconstruction, edges = F.l1_loss(output, pixels), _edge_loss(output, pixels)
         (reconstruction + settings.edge_weight * edges + settings.kl_weight * kl).backward()
-        flat.update(step, schedule(step, settings.steps, settings.warmup))
+        progress = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+        flat.update(step, schedule(step, progress, settings.warmup))
         if step % 100 == 0 or step == settings.steps - 1:
             psnr = 10 * torch.log10(4.0 / F.mse_loss(output.detach(), pixels))
             values = {"l1": reconstruction, "edges": edges, "kl": kl, "psnr": psnr}
@@ -79,11 +80,10 @@ def _is_inner(name: str, parameter: Tensor) -> bool:
     return parameter.dim() == 4 and "conv_in" not in name and "conv_out" not in name
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then a cosine down to 2 %."""
+def schedule(step: int, progress: float, warmup: int) -> float:
+    """Linear warm-up over `warmup` steps, then, as `progress` goes from 0 to 1, a cosine down to 2 %."""
     if step < warmup:
         return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -97,7 +97,7 @@ def encode(encoder: Encoder, images: Tensor, batch_pixels: int) -> tuple[Tensor,
     """[n, H, W, 3] uint8 -> posterior means and deviations, each [n, z, H/8, W/8] float16 on the images' device."""
     size = max(1, batch_pixels // (images.shape[1] * images.shape[2]))
     means, deviations = [], []
-    for part in images.split(size):
+    for part in torch.split(images, size):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
             mean, logvar = encoder(to_pixels(part))
         means.append(mean.half().contiguous())

@@ -16,7 +16,8 @@ from training.judge.places import backdrop_shown
 from training.judge.regions import filled, parts
 from training.world.edits import Edit, EditKind
 from training.world.render import render
-from training.world.sample import Layout, Pool, sample_edit, sample_scene
+from training.world.sample import Layout, Pool, sample_scene
+from training.world.sample_edits import sample_edit
 from training.world.scene import ANIMALS, COLORS_OF, Backdrop, Color, Kind, Place, Pose, Scene, Thing
 
 SIDE = 256

@@ -29,7 +29,8 @@ from training.language.split import Split, choose, of_split
 from training.language.surface import as_prompt
 from training.language.thoughts import answer_with_thought, edit_thought, image_thought
 from training.world.edits import EditKind
-from training.world.sample import Layout, Pool, sample_edit, sample_scene
+from training.world.sample import Layout, Pool, sample_scene
+from training.world.sample_edits import sample_edit
 from training.world.scene import Backdrop, Color, Kind, Scene, Thing
 
 LONGEST_PROMPT, LONGEST_ANSWER = 170, 230  # characters

@@ -105,3 +105,24 @@ def test_a_thought_has_the_official_logits_and_is_trained_to_predict_its_next_to
     logits = model.thinker.logits(rows[0])[first : first + len(fed)]
     torch.testing.assert_close(logits, tensors["think.logits"], rtol=1e-4, atol=1e-4)
     assert shapes.targets[0, first : first + len(fed)].tolist() == [*fed[1:], -100]
+
+
+@torch.no_grad()
+def test_pictures_with_different_patch_grids_do_not_see_each_other(model: ToyModel) -> None:
+    ids, blocks = _text([(Block.PROMPT, [5, 6, 7]), (Block.OUTPUT, [8, 9])], 2, 8)
+    everything = Kept(*(_flags(True, True),) * 3)
+    noise = torch.Generator().manual_seed(1)
+    groups = []
+    for grid in ((4, 7), (7, 4), (3, 5)):
+        slots = RowSlots(noise=0, source=0, patches=grid[0] * grid[1], text=8)
+        width = model.thinker.vit.patch_embedding.in_features
+        groups.append(
+            Group(
+                slots=slots, geometry=geometry(slots, ids, blocks, everything, torch.float32), text_ids=ids,
+                patches=torch.rand((2, slots.patches, width), generator=noise) * 2 - 1, patch_grid=grid,
+            )
+        )  # fmt: skip
+    together = model.rows(groups)
+    for group, (_, rows) in zip(groups, together, strict=True):
+        ((_, alone),) = model.rows([group])
+        torch.testing.assert_close(rows, alone, rtol=1e-4, atol=1e-4)

@@ -18,7 +18,8 @@ from training.language.question_templates import QuestionKind
 from training.language.questions import ask, possible
 from training.language.split import Split
 from training.world.edits import Edit, EditKind
-from training.world.sample import Layout, Pool, sample_edit, sample_scene
+from training.world.sample import Layout, Pool, sample_scene
+from training.world.sample_edits import sample_edit
 from training.world.scene import Scene
 
 SEED = 20_250_101
