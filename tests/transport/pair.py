@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,10 @@ from pathlib import Path
 import torch
 
 from bagel.kv_layout import PageRun, page_runs, pages_of
+from tests.transport.kinds import ACROSS_PROCESSES, WITHIN_ONE_PROCESS, open_reader, open_server
 from transport.base import DataPlane, FetchReport, FetchRequest, Region, in_order
 from transport.holder import Holder
-from transport.memory import MemoryHub, MemoryPlane
 from transport.pool import Pool
-from transport.shm import ShmPlane
-from transport.zeromq import ZeroMqPlane
 
 PAGES, PAGE_BYTES, EPOCH = 40, 200_000, 99  # four pages a frame over ZeroMQ, so long runs take several
 CPU = torch.device("cpu")
@@ -80,24 +78,13 @@ def new_pool() -> Pool:
     return pool
 
 
-KINDS: dict[str, Callable[[Path], tuple[DataPlane, DataPlane]]] = {
-    "memory": lambda folder: _memory(),
-    "shm": lambda folder: (ShmPlane(f"{folder}/kv.sock", verify_always=True), ShmPlane(verify_always=True)),
-    "shm-unnamed": lambda folder: (ShmPlane(f"@bagel-{folder.name}", verify_always=True), ShmPlane(verify_always=True)),
-    "zeromq-tcp": lambda folder: (ZeroMqPlane("tcp://127.0.0.1:0"), ZeroMqPlane()),
-    "zeromq-ipc": lambda folder: (ZeroMqPlane(f"ipc://{folder}/kv"), ZeroMqPlane(connections=1)),
-}  # fmt: skip
-
-
-def _memory() -> tuple[DataPlane, DataPlane]:
-    hub = MemoryHub()
-    return MemoryPlane(hub, verify_always=True), MemoryPlane(hub, verify_always=True)
+KINDS = (*WITHIN_ONE_PROCESS, *ACROSS_PROCESSES, "shm-unnamed")
 
 
 @contextmanager
 def open_pair(kind: str, folder: Path) -> Iterator[Pair]:
     """Both sides in this process; ended with the block."""
-    server, reader = KINDS[kind](folder)
+    server, reader = open_server(kind, folder), open_reader(kind, folder)
     holder = Holder(new_pool(), [server])
     try:
         yield Pair(holder, server, reader)
