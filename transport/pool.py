@@ -29,6 +29,7 @@ VERSION = 1
 ALIGNMENT = 4096
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 _HEADER = struct.Struct("<4sIQQQ")  # magic, version, epoch, page bytes, pages
+GENERATIONS_AT = _HEADER.size  # offset of the generations, in bytes
 # Not in Python's fcntl before 3.12; the kernel has it since 5.1. Readers cannot map the pool for writing.
 F_SEAL_FUTURE_WRITE = 0x0010
 
@@ -44,7 +45,7 @@ class PoolLayout:
     @property
     def pages_at(self) -> int:
         """Offset of page 0, in bytes."""
-        return _aligned(_HEADER.size + 8 * self.num_pages)
+        return _aligned(GENERATIONS_AT + 8 * self.num_pages)
 
     @property
     def num_bytes(self) -> int:
@@ -58,14 +59,20 @@ class PoolLayout:
     @classmethod
     def read(cls, fd: int) -> "PoolLayout":
         """The layout of a pool that came from elsewhere. Raises TransferRefusedError when it is none."""
-        head = os.pread(fd, _HEADER.size, 0)
-        if len(head) != _HEADER.size or head[:4] != MAGIC:
-            raise TransferRefusedError("the descriptor that the holder sent is no page pool")
-        _, version, epoch, page_bytes, num_pages = _HEADER.unpack(head)
-        layout = cls(epoch, page_bytes, num_pages)
-        if version != VERSION or os.fstat(fd).st_size != layout.num_bytes:
-            raise TransferRefusedError(f"the holder's pool has version {version} or another size than it says")
+        layout = cls.unpack(os.pread(fd, GENERATIONS_AT, 0))
+        if os.fstat(fd).st_size != layout.num_bytes:
+            raise TransferRefusedError("the holder's pool has another size than it says")
         return layout
+
+    @classmethod
+    def unpack(cls, head: bytes) -> "PoolLayout":
+        """The layout that a pool's first bytes describe. Raises TransferRefusedError when they are of no pool."""
+        if len(head) < GENERATIONS_AT or head[:4] != MAGIC:
+            raise TransferRefusedError("what the holder sent or lets us read is no page pool")
+        _, version, epoch, page_bytes, num_pages = _HEADER.unpack_from(head)
+        if version != VERSION:
+            raise TransferRefusedError(f"the holder's pool has version {version}, this reader knows {VERSION}")
+        return cls(epoch, page_bytes, num_pages)
 
 
 class Pool:
@@ -76,7 +83,7 @@ class Pool:
         self.fd = _sealed_memory(self.layout)
         memory = mmap.mmap(self.fd, self.layout.num_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
         _seal(self.fd)
-        self.generations: Generations = np.frombuffer(memory, np.uint64, num_pages, _HEADER.size)
+        self.generations: Generations = np.frombuffer(memory, np.uint64, num_pages, GENERATIONS_AT)
         self.host: Tensor = torch.frombuffer(memory, dtype=torch.uint8, offset=self.layout.pages_at)
         on_host = device.type == "cpu"
         self.region = Region(self.host if on_host else torch.zeros_like(self.host, device=device))
@@ -117,7 +124,7 @@ class ReadOnlyPool:
             )
         finally:
             os.close(fd)
-        self.generations: Generations = np.frombuffer(memory, np.uint64, self.layout.num_pages, _HEADER.size)
+        self.generations: Generations = np.frombuffer(memory, np.uint64, self.layout.num_pages, GENERATIONS_AT)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch has no read-only tensors; a write would be a fault
             self.pages: Tensor = torch.frombuffer(memory, dtype=torch.uint8, offset=self.layout.pages_at)

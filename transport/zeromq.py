@@ -22,7 +22,7 @@ from transport.zeromq_wire import Answer, Ask
 
 CAPABILITIES = Capabilities(name="zeromq", secure=True)
 FRAME_BYTES = 896 << 10  # pages of one ask, together, unless one page is larger
-WINDOW = 8  # asks in flight on a connection
+WINDOW = 3  # asks in flight on a connection: 5 MiB together; on one host more only leaves the caches
 CONNECTIONS = 2
 LOST_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 POLL_MS = 50  # how soon a cancelled fetch stops
