@@ -49,6 +49,12 @@ class StageConfig:
     kv_socket: str | None = None
     kv_advertise_host: str | None = None
     kv_verify: str = "auto"
+    kv_inline_bytes: int = 65_536
+    deploy_config: str | None = None
+    mooncake_protocol: str = "tcp"
+    mooncake_device: str = ""
+    mooncake_master: str = "127.0.0.1:50051"
+    mooncake_metadata: str = "http://127.0.0.1:8080/metadata"
     kv_page_tokens: int = defaults.KV_PAGE_TOKENS
     kv_pool_tokens: int = defaults.KV_POOL_TOKENS
     max_queue: int = defaults.MAX_QUEUE
@@ -61,6 +67,8 @@ class StageConfig:
     def __post_init__(self) -> None:
         for name, least in (("kv_page_tokens", 1), ("kv_pool_tokens", 1), ("max_queue", 1), ("threads", 0)):
             _require(getattr(self, name) >= least, name, f"at least {least}")
+        _require(self.mooncake_protocol in ("tcp", "rdma"), "mooncake_protocol", "tcp or rdma")
+        _require(self.kv_inline_bytes >= 0, "kv_inline_bytes", "0 or more")
         _require(self.kv_verify in ("auto", "always"), "kv_verify", "auto or always")
         _require(self.drain_s >= 0, "drain_s", "0 or more")
         _require(self.log_level in LOG_LEVELS, "log_level", " or ".join(LOG_LEVELS))
@@ -77,9 +85,15 @@ _HELP = {
     "bind": "gRPC address: host:port, [host]:port or unix:path; port 0 takes any",
     "advertise_address": "gRPC address that others dial; default: the bound one",
     "admin_bind": "address for gRPC reflection; off by default",
-    "transport": "how KV pages move: auto, or shm, zeromq; several with commas, best first",
+    "transport": "how KV pages move: auto, or of shm, mooncake, mooncake_store, zeromq some with commas, best first",
     "kv_bind": "where KV pages are served over zeromq (Thinker): tcp://host:port or ipc://path",
     "kv_socket": "unix socket of shared memory (Thinker); default: a name outside the file system",
+    "kv_inline_bytes": "announcements of at most so many bytes of pages carry them; 0 for none",
+    "deploy_config": "YAML file with connectors and stages",
+    "mooncake_protocol": "tcp, or rdma, which needs a device",
+    "mooncake_device": "name of the RDMA device on a host with several",
+    "mooncake_master": "host:port of Mooncake's master, for mooncake_store",
+    "mooncake_metadata": "URL of Mooncake's metadata server, for mooncake_store",
     "kv_verify": "auto, or always: check pages by digest even where they are looked at in place",
     "kv_advertise_host": "host in the address of KV pages that others dial",
     "kv_page_tokens": "tokens a KV page",

@@ -1,33 +1,31 @@
-"""Building a process's planes by name, best first."""
+"""Building a process's planes, best first."""
 
 import secrets
-from dataclasses import dataclass
+import socket
+from collections.abc import Sequence
 
 from bagel.errors import ConfigError
 from transport.base import DataPlane
+from transport.configs import (
+    MemoryConfig,
+    MooncakeConfig,
+    MooncakeStoreConfig,
+    PlaneConfig,
+    ShmConfig,
+    ZeroMqConfig,
+)
 from transport.memory import MemoryHub, MemoryPlane
 from transport.planes import Planes
 from transport.shm import ShmPlane
 from transport.zeromq import ZeroMqPlane
 
 AUTO = ("shm", "zeromq")
-NAMES = ("memory", "shm", "zeromq")
+NAMES = ("memory", "shm", "mooncake", "mooncake_store", "zeromq")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransportConfig:
-    """How a process moves pages. A reader needs the names alone."""
-
-    names: tuple[str, ...] = AUTO
-    zeromq_bind: str = "tcp://127.0.0.1:0"
-    advertise_host: str | None = None
-    shm_path: str | None = None  # None: a name that no file system knows
-    verify_always: bool = False
-
-
-def open_planes(config: TransportConfig, hub: MemoryHub) -> Planes:
-    """The planes named, in that order. Raises ConfigError."""
-    return Planes([_open(name, config, hub) for name in config.names])
+def open_planes(configs: Sequence[PlaneConfig], hub: MemoryHub) -> Planes:
+    """The planes, in that order. Raises ConfigError."""
+    return Planes([_open(config, hub) for config in configs])
 
 
 def names_of(transport: str) -> tuple[str, ...]:
@@ -41,14 +39,25 @@ def names_of(transport: str) -> tuple[str, ...]:
     return names
 
 
-def _open(name: str, config: TransportConfig, hub: MemoryHub) -> DataPlane:
-    match name:
-        case "memory":
+def own_host() -> str:
+    """The address of this host that packets to other hosts leave from. Raises ConfigError when there is none."""
+    for family, somewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((somewhere, 9))  # sends nothing
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    raise ConfigError("this host has no route to others: name the address that they dial, --kv-advertise-host")
+
+
+def _open(config: PlaneConfig, hub: MemoryHub) -> DataPlane:
+    match config:
+        case MemoryConfig():
             return MemoryPlane(hub, verify_always=config.verify_always)
-        case "shm":
-            path = config.shm_path or f"@bagel-kv-{secrets.token_hex(8)}"
-            return ShmPlane(path, verify_always=config.verify_always)
-        case "zeromq":
-            return ZeroMqPlane(config.zeromq_bind, config.advertise_host)
-        case _:
-            raise ConfigError(f"transport {name!r} is none of {', '.join(NAMES)}")
+        case ShmConfig():
+            return ShmPlane(config.socket or f"@bagel-kv-{secrets.token_hex(8)}", verify_always=config.verify_always)
+        case ZeroMqConfig():
+            return ZeroMqPlane(config.bind, config.advertise_host, connections=config.connections)
+        case MooncakeConfig() | MooncakeStoreConfig():
+            raise ConfigError("mooncake is not built yet")

@@ -31,8 +31,9 @@ def serve(
     kv_page_tokens: Annotated[int, typer.Option(min=1, help="Tokens a KV page.")] = defaults.KV_PAGE_TOKENS,
     kv_pool_tokens: Annotated[int, typer.Option(min=1, help="Tokens of KV memory.")] = defaults.KV_POOL_TOKENS,
     transport: Annotated[
-        str, typer.Option(help="How KV pages move: auto, shm or zeromq; several with commas, best first.")
+        str, typer.Option(help="How KV pages move: auto, or of shm, mooncake, zeromq some with commas.")
     ] = "auto",
+    deploy_config: Annotated[str | None, typer.Option(help="YAML file with connectors and stages.")] = None,
     kv_verify: Annotated[str, typer.Option(help="auto, or always: hash pages on every way.")] = "auto",
     max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = defaults.MAX_QUEUE,
     request_timeout_s: Annotated[
@@ -51,8 +52,8 @@ def serve(
     options = ServeOptions(
         model=model, host=host, port=port, load_format=load_format, revision=revision, device=device, dtype=dtype,
         threads=threads, kv_page_tokens=kv_page_tokens, kv_pool_tokens=kv_pool_tokens, transport=transport,
-        kv_verify=kv_verify, max_queue=max_queue, request_timeout_s=request_timeout_s, drain_s=drain_s,
-        log_format=log_format.value, log_level=log_level.value,
+        kv_verify=kv_verify, deploy_config=deploy_config, max_queue=max_queue, request_timeout_s=request_timeout_s,
+        drain_s=drain_s, log_format=log_format.value, log_level=log_level.value,
     )  # fmt: skip
     sys.exit(run(options))
 

@@ -30,9 +30,11 @@ from transport.errors import (
     TransferTimeoutError,
 )
 from transport.memory import MemoryHub
-from transport.open import TransportConfig, names_of, open_planes
+from transport.open import open_planes
 from transport.planes import Planes
+from transport.stage import connectors_of
 
+STAGE_ID = 1
 SERVICES = ("bagel.v1.Dit",)
 STATUSES: dict[type[BagelError], StatusCode] = {
     NotBuiltError: StatusCode.UNIMPLEMENTED,
@@ -54,13 +56,12 @@ def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_
     """Run until a signal; the exit status. `observe` sees what the engine computes."""
 
     def parts(monitor: StageMonitor, device_thread: ThreadPoolExecutor) -> StageParts:
-        planes = open_planes(
-            TransportConfig(names=names_of(config.transport), verify_always=config.kv_verify == "always"), MemoryHub()
-        )
+        connectors = connectors_of(config, STAGE_ID)
+        planes = open_planes(connectors.planes, MemoryHub())
         servicer = DitServicer(monitor)
 
         def load() -> None:
-            servicer.loaded = load_dit(config, monitor, noise, planes, device_thread, observe)
+            servicer.loaded = load_dit(config, monitor, noise, planes, connectors.inline_bytes, device_thread, observe)
 
         async def run() -> None:
             assert servicer.loaded is not None
@@ -84,6 +85,7 @@ def load_dit(
     monitor: StageMonitor,
     noise: NoiseSource,
     planes: Planes,
+    inline_bytes: int,
     device_thread: ThreadPoolExecutor,
     observe: Observe,
 ) -> Loaded:
@@ -96,7 +98,7 @@ def load_dit(
     landing = Region(torch.zeros(num_bytes, dtype=torch.uint8, device=opened.device))
     planes.prepare(landing)
     denoiser = Denoiser(model, layout, sdpa_attention, opened.device)
-    fetcher = Fetcher(planes, layout, LandingMemory(landing, layout.page_bytes))
+    fetcher = Fetcher(planes, layout, LandingMemory(landing, layout.page_bytes), inline_bytes=inline_bytes)
     scheduler = Scheduler(max_queue=config.max_queue)
     return Loaded(
         config=opened.config,

@@ -27,7 +27,6 @@ from transport.errors import PeerLostError, TransferCorruptError, TransferRefuse
 from transport.planes import Planes
 
 PATIENCE_S = 30.0  # between two announcements
-INLINE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Fetcher:
         layout: KvLayout,
         landing: LandingMemory,
         *,
-        inline_bytes: int = INLINE_BYTES,
+        inline_bytes: int,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._planes, self._layout, self.landing = planes, layout, landing

@@ -25,6 +25,7 @@ class ServeOptions:
     kv_pool_tokens: int = defaults.KV_POOL_TOKENS
     transport: str = "auto"
     kv_verify: str = "auto"
+    deploy_config: str | None = None
     max_queue: int = defaults.MAX_QUEUE
     request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
     drain_s: float = defaults.DRAIN_S
@@ -64,7 +65,7 @@ def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
         "--device", options.device, "--dtype", options.dtype, "--threads", str(options.threads),
         "--kv-page-tokens", str(options.kv_page_tokens), "--kv-pool-tokens", str(options.kv_pool_tokens),
         "--transport", options.transport, "--kv-verify", options.kv_verify, "--max-queue", str(options.max_queue),
-        "--plain-progress",
+        "--plain-progress", *(("--deploy-config", options.deploy_config) if options.deploy_config else ()),
     )  # fmt: skip
 
 

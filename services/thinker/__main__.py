@@ -32,10 +32,12 @@ from services.thinker.servicer import Loaded, ThinkerServicer
 from transport.errors import LeaseEndedError
 from transport.holder import Holder
 from transport.memory import MemoryHub
-from transport.open import TransportConfig, names_of, open_planes
+from transport.open import open_planes
 from transport.planes import Planes
 from transport.pool import Pool
+from transport.stage import connectors_of
 
+STAGE_ID = 0
 SERVICES = ("bagel.v1.Thinker", "bagel.v1.KvSource")
 STATUSES: dict[type[BagelError], StatusCode] = {
     UnknownHandleError: StatusCode.NOT_FOUND,
@@ -57,7 +59,7 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
     """Run until a signal; the exit status."""
 
     def parts(monitor: StageMonitor, device_thread: ThreadPoolExecutor) -> StageParts:
-        planes = open_planes(_transport_config(config), MemoryHub())
+        planes = open_planes(connectors_of(config, STAGE_ID).planes, MemoryHub())
         leases = LeaseBook(monitor.epoch)
         servicer = ThinkerServicer(monitor, leases)
         kv = KvSourceServicer(servicer, leases)
@@ -83,16 +85,6 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
         )
 
     return run_stage("thinker", config, parts)
-
-
-def _transport_config(config: StageConfig) -> TransportConfig:
-    return TransportConfig(
-        names=names_of(config.transport),
-        zeromq_bind=config.kv_bind,
-        advertise_host=config.kv_advertise_host,
-        shm_path=config.kv_socket,
-        verify_always=config.kv_verify == "always",
-    )
 
 
 def load_thinker(

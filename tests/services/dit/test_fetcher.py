@@ -75,7 +75,7 @@ def silent_port() -> Iterator[str]:
 def fetcher() -> Iterator[Fetcher]:
     planes = Planes([ZeroMqPlane()])
     memory = Region(torch.zeros(8 * LAYOUT.page_bytes, dtype=torch.uint8))
-    yield Fetcher(planes, LAYOUT, LandingMemory(memory, LAYOUT.page_bytes), patience_s=PATIENCE_S)
+    yield Fetcher(planes, LAYOUT, LandingMemory(memory, LAYOUT.page_bytes), inline_bytes=0, patience_s=PATIENCE_S)
     planes.close()
 
 
