@@ -59,6 +59,34 @@ class KvLayout:
         return -(-tokens // self.page_tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class KvMemory:
+    """A layout, and how its pages lie in memory: bytes from neighbour to neighbour along each axis."""
+
+    layout: KvLayout
+    strides: tuple[int, int, int, int, int, int]  # page, kv head, layer, k/v, token, dim
+
+    @classmethod
+    def in_order(cls, layout: KvLayout) -> "KvMemory":
+        """This project's own: page by page, all axes in their order."""
+        strides, step = [], DTYPE_BYTES[layout.dtype]
+        for size in reversed(layout.page_shape):
+            strides.append(step)
+            step *= size
+        return cls(layout, (step, *reversed(strides)))  # type: ignore[arg-type]
+
+    @property
+    def has_whole_pages(self) -> bool:
+        """Whether a page is one piece of memory, which alone can travel."""
+        return self == KvMemory.in_order(self.layout)
+
+    @property
+    def page_extent(self) -> int:
+        """Bytes from the first to the last of a page."""
+        inner = zip(self.layout.page_shape, self.strides[1:], strict=True)
+        return sum((size - 1) * stride for size, stride in inner) + DTYPE_BYTES[self.layout.dtype]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class PageRun:
     """Neighbouring pages: first page and how many."""

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from bagel.contexts import Role
 from bagel.errors import ConfigError, IncompleteContextError, RequestError
-from bagel.kv_layout import DTYPE_BYTES, KvLayout, PageRun
+from bagel.kv_layout import DTYPE_BYTES, KvLayout, KvMemory, PageRun
 from bagel.settings import DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
 from bagel.v1 import dit_pb2, kv_pb2, settings_pb2, thinker_pb2
 
@@ -96,33 +96,39 @@ def roles_from_proto(values: Iterable[kv_pb2.Role], param: str) -> tuple[Role, .
 
 
 def layout_to_proto(layout: KvLayout) -> kv_pb2.KvLayout:
-    """A pool's layout as a message."""
-    strides, step = [], DTYPE_BYTES[layout.dtype]
-    for size in reversed(layout.page_shape):
-        strides.append(step)
-        step *= size
+    """A pool's layout as a message, its pages lying in order."""
+    return memory_to_proto(KvMemory.in_order(layout))
+
+
+def memory_to_proto(memory: KvMemory) -> kv_pb2.KvLayout:
+    """A layout that lies in memory in some way, as a message."""
+    page, *inner = memory.strides
     return kv_pb2.KvLayout(
-        dtype=_DTYPES[layout.dtype],
+        dtype=_DTYPES[memory.layout.dtype],
         axes=_AXES,
-        shape=layout.page_shape,
-        strides_bytes=strides[::-1],
-        page_stride_bytes=layout.page_bytes,
+        shape=memory.layout.page_shape,
+        strides_bytes=inner,
+        page_stride_bytes=page,
     )
 
 
-def layout_from_proto(message: kv_pb2.KvLayout) -> KvLayout:
-    """A message as a layout. Raises IncompleteContextError for one that this version cannot read."""
-    if tuple(message.axes) != _AXES or len(message.shape) != len(_AXES) or message.HasField("shard"):
+def memory_from_proto(message: kv_pb2.KvLayout) -> KvMemory:
+    """A message as a layout and its strides, axes in any order. Raises IncompleteContextError when it is impossible."""
+    counts = {len(message.axes), len(message.shape), len(message.strides_bytes)}
+    if sorted(message.axes) != sorted(_AXES) or counts != {len(_AXES)} or message.HasField("shard"):
         raise IncompleteContextError("the KV pages are laid out in a way that this version cannot read")
-    heads, layers, _, page_tokens, dim = message.shape
+    shape = dict(zip(message.axes, message.shape, strict=True))
+    strides = dict(zip(message.axes, message.strides_bytes, strict=True))
+    heads, layers, pairs, page_tokens, dim = (shape[axis] for axis in _AXES)
     try:
         dtype = _known(_DTYPES, message.dtype, "handle.layout.dtype")
         layout = KvLayout(num_layers=layers, num_kv_heads=heads, head_dim=dim, page_tokens=page_tokens, dtype=dtype)
     except (RequestError, ConfigError) as error:
         raise IncompleteContextError(f"the layout of the KV pages is impossible: {error}") from error
-    if layout_to_proto(layout) != message:
-        raise IncompleteContextError("the KV pages have gaps or other strides, which this version cannot read")
-    return layout
+    found = (message.page_stride_bytes, *(strides[axis] for axis in _AXES))
+    if pairs != 2 or min(message.shape) < 1 or any(s < 1 or s % DTYPE_BYTES[dtype] for s in found):
+        raise IncompleteContextError(f"the layout of the KV pages is impossible: shape {shape}, strides {found}")
+    return KvMemory(layout, found)  # type: ignore[arg-type]
 
 
 def runs_to_proto(runs: Iterable[PageRun]) -> list[kv_pb2.PageRun]:

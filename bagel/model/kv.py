@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bagel.kv_layout import KvLayout
+from bagel.kv_layout import KvLayout, KvMemory
 from bagel.model.attention import Attention
 
 
@@ -23,9 +23,14 @@ def torch_dtype(name: str) -> torch.dtype:
             raise ValueError(f"unknown dtype {name!r}")
 
 
-def pool_view(memory: Tensor, layout: KvLayout) -> Tensor:
-    """Bytes [pages * page_bytes] uint8 as pages [P, K, L, 2, T, d]."""
-    return memory.view(torch_dtype(layout.dtype)).view(-1, *layout.page_shape)
+def pool_view(memory: Tensor, kv: KvMemory) -> Tensor:
+    """Bytes [n] uint8 as pages [P, K, L, 2, T, d], as many as lie in them. Raises ValueError when none does."""
+    values = memory.view(torch_dtype(kv.layout.dtype))
+    count = (memory.numel() - kv.page_extent) // kv.strides[0] + 1
+    if count < 1:
+        raise ValueError(f"{memory.numel()} B of memory hold no page of {kv.page_extent} B")
+    strides = [stride // values.element_size() for stride in kv.strides]
+    return values.as_strided((count, *kv.layout.page_shape), strides)
 
 
 class PagedContext:

@@ -243,7 +243,7 @@ class DitEngine:
         ticket.events.put_nowait(fetched)
 
     def _read(self, fetched: FetchedContext, observe: Callable[[str, Tensor], None]) -> Canvas:
-        pool = pool_view(fetched.memory, self.denoiser.layout)
+        pool = pool_view(fetched.memory, fetched.kv)
         canvas = self.denoiser.load(fetched.contexts, pool, fetched.size, observe)
         fetched.check()
         return canvas

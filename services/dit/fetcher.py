@@ -16,7 +16,7 @@ from torch import Tensor
 from bagel import wire
 from bagel.contexts import Role
 from bagel.errors import DeadlineError, IncompleteContextError
-from bagel.kv_layout import KvLayout, pages_of
+from bagel.kv_layout import KvLayout, KvMemory, pages_of
 from bagel.rpc import metadata, open_channel
 from bagel.v1 import kv_pb2, kv_pb2_grpc
 from bagel.waiting import settle
@@ -31,11 +31,12 @@ PATIENCE_S = 30.0  # between two announcements
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedContext:
-    """A context whose pages can be read; `contexts` name them by their place in `memory` [places * page bytes]."""
+    """A context whose pages can be read; `contexts` name them by their place in `memory`, where they lie as `kv`."""
 
     contexts: tuple[Context, ...]
     size: tuple[int, int]  # height, width
     memory: Tensor
+    kv: KvMemory
     report: PullReport
     pull: Pull
 
@@ -65,14 +66,19 @@ class Fetcher:
 
         Raises IncompleteContextError, OverloadedError, TransportError, DeadlineError.
         """
-        if wire.layout_from_proto(handle.layout) != self._layout:
+        kv = wire.memory_from_proto(handle.layout)
+        if kv.layout != self._layout:
             raise IncompleteContextError(
-                f"the context's layout ({wire.layout_from_proto(handle.layout)}) is not that of this DiT"
-                f" ({self._layout}): start Thinker and DiT with the same model, --dtype and --kv-page-tokens"
+                f"the context's layout ({kv.layout}) is not that of this DiT ({self._layout}):"
+                " start Thinker and DiT with the same model, --dtype and --kv-page-tokens"
             )
         # Looking whether an address can be reached may touch the file system.
         offered = [Endpoint(e.transport, e.address, e.secure) for e in handle.data_endpoints]
         plane, endpoint = await asyncio.to_thread(self._planes.choose, offered)
+        if not (kv.has_whole_pages or plane.capabilities.zero_copy):
+            raise IncompleteContextError(
+                f"the holder's pages do not lie in one piece each, so {endpoint.transport} cannot carry them: take shm"
+            )
         pull = Pull(plane, endpoint, handle.epoch, self._layout.page_bytes, self.landing, deadline_s)
         async with open_channel(handle.control_address) as channel:
             call = kv_pb2_grpc.KvSourceStub(channel).Read(
@@ -85,7 +91,7 @@ class Fetcher:
                 sealed = await _while_granted(call, pull, self._patience_s)
                 if not pull.attached:
                     call.cancel()  # everything is here; the holder may have its pages back
-                yield self._context(sealed, pull)
+                yield self._context(sealed, kv, pull)
             except grpc.aio.AioRpcError as error:
                 raise _translated(error, handle.control_address) from error
             finally:
@@ -103,7 +109,7 @@ class Fetcher:
             inline_below=0 if capabilities.zero_copy else self._inline_bytes,
         )
 
-    def _context(self, sealed: kv_pb2.Sealed, pull: Pull) -> FetchedContext:
+    def _context(self, sealed: kv_pb2.Sealed, kv: KvMemory, pull: Pull) -> FetchedContext:
         count = sum(run.count for message in sealed.contexts for run in message.runs)
         if count > len(pull.places) * len(Role):
             raise IncompleteContextError(f"the contexts list {count} pages, {len(pull.places)} were announced")
@@ -111,6 +117,7 @@ class Fetcher:
             contexts=tuple(_context(message, pull.places) for message in sealed.contexts),
             size=(sealed.output_height, sealed.output_width),
             memory=pull.memory,
+            kv=kv,
             report=pull.report(),
             pull=pull,
         )

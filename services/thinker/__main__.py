@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from grpc import StatusCode
 
 from bagel.errors import BagelError
+from bagel.kv_layout import KvMemory
 from bagel.model.attention import sdpa_attention
 from bagel.model.device import device_name
 from bagel.model.kv import pool_view
@@ -101,7 +102,8 @@ def load_thinker(
     pages = PagePool(layout.pages_for(config.kv_pool_tokens), layout.page_tokens)
     pool = Pool(num_pages=pages.num_pages, page_bytes=layout.page_bytes, epoch=monitor.epoch, device=opened.device)
     holder = Holder(pool, planes.all)
-    runner = Runner(model, tokenizer.special, pages, pool_view(pool.region.tensor, layout), layout, sdpa_attention)
+    memory = pool_view(pool.region.tensor, KvMemory.in_order(layout))
+    runner = Runner(model, tokenizer.special, pages, memory, layout, sdpa_attention)
     scheduler = Scheduler(num_pages=pages.num_pages, page_tokens=layout.page_tokens, max_queue=config.max_queue)
     return Loaded(
         config=opened.config,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bagel import wire
 from bagel.contexts import Role
 from bagel.errors import IncompleteContextError, RequestError
-from bagel.kv_layout import KvLayout, PageRun
+from bagel.kv_layout import KvLayout, KvMemory, PageRun
 from bagel.settings import MAX_SEED, DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
 from bagel.v1 import dit_pb2, kv_pb2, settings_pb2, thinker_pb2
 
@@ -87,7 +87,9 @@ def test_a_layout_comes_back_exactly(layers: int, heads: int, dim: int, page_tok
     layout = KvLayout(num_layers=layers, num_kv_heads=heads, head_dim=dim, page_tokens=page_tokens, dtype=dtype)
     message = wire.layout_to_proto(layout)
 
-    assert wire.layout_from_proto(kv_pb2.KvLayout.FromString(message.SerializeToString())) == layout
+    read = wire.memory_from_proto(kv_pb2.KvLayout.FromString(message.SerializeToString()))
+    assert read == KvMemory.in_order(layout)
+    assert read.has_whole_pages
     assert message.page_stride_bytes == layout.page_bytes
 
 
@@ -149,17 +151,26 @@ def test_settings_out_of_bounds_are_refused_on_arrival_too() -> None:
         )
 
 
-def test_a_layout_with_other_axes_gaps_or_a_shard_cannot_be_read() -> None:
-    reordered, gapped, sharded, short, strided = (wire.layout_to_proto(LAYOUT) for _ in range(5))
-    reordered.axes[0], reordered.axes[1] = reordered.axes[1], reordered.axes[0]
-    gapped.page_stride_bytes += 64
+def test_axes_in_another_order_mean_the_same() -> None:
+    message = wire.layout_to_proto(LAYOUT)
+    for values in (message.axes, message.shape, message.strides_bytes):
+        values[:] = [values[4], *values[:4]]
+
+    assert wire.memory_from_proto(message) == KvMemory.in_order(LAYOUT)
+
+
+def test_a_layout_that_is_impossible_or_a_shard_cannot_be_read() -> None:
+    sharded, short, twice, odd, empty, still = (wire.layout_to_proto(LAYOUT) for _ in range(6))
     sharded.shard.num_heads = 1
     del short.shape[-1]
-    strided.strides_bytes[0] *= 2
+    twice.axes[0] = twice.axes[1]
+    odd.strides_bytes[0] += 1
+    empty.shape[3] = 0
+    still.page_stride_bytes = 0
 
-    for message in (reordered, gapped, sharded, short, strided, kv_pb2.KvLayout()):
+    for message in (sharded, short, twice, odd, empty, still, kv_pb2.KvLayout()):
         with pytest.raises(IncompleteContextError):
-            wire.layout_from_proto(message)
+            wire.memory_from_proto(message)
 
 
 def _fields(message: Descriptor, found: dict[str, set[str]]) -> dict[str, set[str]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bagel.config import ModelConfig, load_model_config
-from bagel.kv_layout import KvLayout
+from bagel.kv_layout import KvLayout, KvMemory
 from bagel.model.attention import sdpa_attention
 from bagel.model.device import open_device
 from bagel.model.kv import gather_layer, pool_view, torch_dtype
@@ -49,7 +49,7 @@ class Rig:
         )  # fmt: skip
         pages = PagePool(layout.pages_for(POOL_TOKENS), page_tokens)
         memory = torch.full((pages.num_pages * layout.page_bytes,), 0xFF, dtype=torch.uint8, device=where)
-        pool = pool_view(memory, layout)
+        pool = pool_view(memory, KvMemory.in_order(layout))
         runner = Runner(thinker, special, pages, pool, layout, sdpa_attention)
         return cls(config, tokenizer, runner, Denoiser(dit, layout, sdpa_attention, where), pool)
 
