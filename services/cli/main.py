@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 
 from bagel import defaults
+from services.cli.doctor import app as doctor
 
 app = typer.Typer(
     name="bagel", help="Serve BAGEL: one model that understands and makes pictures.", no_args_is_help=True,
     add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
+
+app.add_typer(doctor)
 
 
 @app.callback()
