@@ -1,12 +1,16 @@
 """What was computed for a request: nothing twice, nothing for nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.server import Server, picture, scene, text, user
+from tests.e2e.server import Server, picture, read_picture, running_server, scene, text, user
 
 SMALL: dict[str, Any] = {"modalities": ["image"], "height": 128, "width": 128, "seed": 1}
+EDIT: dict[str, Any] = {
+    **SMALL, "messages": user(picture(scene(90, 60)), text("Make it red")), "num_inference_steps": 5,
+}  # fmt: skip
 
 
 def work(server: Server, **body: Any) -> dict[str, Any]:
@@ -90,3 +94,37 @@ def test_a_text_answer_never_runs_the_vae(server: Server) -> None:
 def test_settings_that_mean_nothing_for_a_task_are_named(server: Server) -> None:
     answer = server.answer(messages=user("Hi"), max_tokens=2, height=512, width=512, num_inference_steps=25)
     assert answer["bagel"]["ignored"] == ["height", "num_inference_steps", "width"]
+
+
+def deploy_file(folder: Path, connector: str) -> str:
+    """A deploy file whose two stages use one connector."""
+    path = folder / "deploy.yaml"
+    path.write_text(
+        f"connectors: {{way: {connector}}}\n"
+        "stages:\n"
+        "  - {stage_id: 0, output_connectors: {to_stage_1: way}}\n"
+        "  - {stage_id: 1, input_connectors: {from_stage_0: way}}\n"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("connector", "name", "moves"),
+    [
+        ("{name: SharedMemoryConnector, extra: {verify: always}}", "shm", False),
+        ("{name: ZeroMQConnector, extra: {shm_threshold_bytes: 0}}", "zeromq", True),
+    ],
+)
+def test_every_way_on_one_host_draws_the_same_picture(
+    server: Server, tmp_path: Path, connector: str, name: str, moves: bool
+) -> None:
+    expected = server.answer(**EDIT)
+    with running_server("--load-format", "dummy", "--deploy-config", deploy_file(tmp_path, connector)) as other:
+        answer = other.answer(**EDIT)
+        other.wait_idle()
+    transfer = answer["bagel"]["transfer"]
+    assert transfer["transport"] == name
+    assert transfer["bytes"] == (transfer["unique_bytes"] if moves else 0)
+    assert transfer["unique_bytes"] == expected["bagel"]["transfer"]["unique_bytes"] > 0
+    assert 0 <= transfer["overlap"] <= 1
+    assert read_picture(answer) == read_picture(expected)
