@@ -106,14 +106,18 @@ class StepDone(_message.Message):
     def __init__(self, picture: _Optional[int] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., t: _Optional[float] = ...) -> None: ...
 
 class Preview(_message.Message):
-    __slots__ = ("picture", "step", "data")
+    __slots__ = ("picture", "step", "data", "format", "size")
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
     picture: int
     step: int
     data: bytes
-    def __init__(self, picture: _Optional[int] = ..., step: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+    format: ImageFormat
+    size: _settings_pb2.ImageSize
+    def __init__(self, picture: _Optional[int] = ..., step: _Optional[int] = ..., data: _Optional[bytes] = ..., format: _Optional[_Union[ImageFormat, str]] = ..., size: _Optional[_Union[_settings_pb2.ImageSize, _Mapping]] = ...) -> None: ...
 
 class Picture(_message.Message):
     __slots__ = ("index", "data", "format", "size", "seed")
@@ -130,17 +134,19 @@ class Picture(_message.Message):
     def __init__(self, index: _Optional[int] = ..., data: _Optional[bytes] = ..., format: _Optional[_Union[ImageFormat, str]] = ..., size: _Optional[_Union[_settings_pb2.ImageSize, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class DitDone(_message.Message):
-    __slots__ = ("forwards", "steps", "queue_s", "denoise_s", "decode_s", "encode_s")
+    __slots__ = ("forwards", "steps", "queue_s", "denoise_s", "decode_s", "encode_s", "preview_s")
     FORWARDS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_S_FIELD_NUMBER: _ClassVar[int]
     DENOISE_S_FIELD_NUMBER: _ClassVar[int]
     DECODE_S_FIELD_NUMBER: _ClassVar[int]
     ENCODE_S_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_S_FIELD_NUMBER: _ClassVar[int]
     forwards: int
     steps: int
     queue_s: float
     denoise_s: float
     decode_s: float
     encode_s: float
-    def __init__(self, forwards: _Optional[int] = ..., steps: _Optional[int] = ..., queue_s: _Optional[float] = ..., denoise_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., encode_s: _Optional[float] = ...) -> None: ...
+    preview_s: float
+    def __init__(self, forwards: _Optional[int] = ..., steps: _Optional[int] = ..., queue_s: _Optional[float] = ..., denoise_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., encode_s: _Optional[float] = ..., preview_s: _Optional[float] = ...) -> None: ...

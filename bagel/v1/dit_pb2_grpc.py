@@ -63,11 +63,11 @@ class DitServicer(object):
         """Fetches the context and draws `n` pictures from it. Events: DitQueued, Fetched, for each picture any number of
         StepDone and Preview and one Picture, then DitDone.
 
-        The context should be sealed: a handle that is not within 5 s of its turn is FAILED_PRECONDITION.
+        The context may still grow; a handle of which nothing is heard for 30 s is FAILED_PRECONDITION.
         A cancelled call, or one past its deadline, stops at the next step and frees everything.
         Status: INVALID_ARGUMENT; FAILED_PRECONDITION the context lacks a branch, or is another model's; ABORTED the
         holder or its lease is gone; DATA_LOSS pages arrived damaged; RESOURCE_EXHAUSTED queue full or context too large;
-        UNAVAILABLE loading or draining; UNIMPLEMENTED previews; DEADLINE_EXCEEDED; CANCELLED; INTERNAL.
+        UNAVAILABLE loading or draining; DEADLINE_EXCEEDED; CANCELLED; INTERNAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,7 +21,7 @@ from services.dit.engine import DitEngine, Observe, observe_no_request
 from services.dit.fetcher import Fetcher
 from services.dit.pulling import LandingMemory
 from services.dit.scheduler import Scheduler
-from services.dit.servicer import DitServicer, Loaded, NotBuiltError
+from services.dit.servicer import DitServicer, Loaded
 from transport.base import Region
 from transport.errors import (
     PeerLostError,
@@ -37,7 +37,6 @@ from transport.stage import connectors_of
 STAGE_ID = 1
 SERVICES = ("bagel.v1.Dit",)
 STATUSES: dict[type[BagelError], StatusCode] = {
-    NotBuiltError: StatusCode.UNIMPLEMENTED,
     PeerLostError: StatusCode.ABORTED,
     TransferRefusedError: StatusCode.ABORTED,
     TransferTimeoutError: StatusCode.DEADLINE_EXCEEDED,

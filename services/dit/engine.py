@@ -28,6 +28,7 @@ from bagel.v1 import kv_pb2
 from bagel.waiting import finish, settle, sleep_until
 from services.dit.denoiser import Canvas, Denoiser
 from services.dit.fetcher import FetchedContext, Fetcher
+from services.dit.previews import PreviewSettings, estimate, shrink
 from services.dit.scheduler import Job, Phase, Scheduler, Work
 
 Observe = Callable[[str, str, Tensor], None]  # request id, name, tensor
@@ -49,6 +50,7 @@ class PictureRequest:
     fmt: str
     quality: int
     deadline_s: float
+    previews: PreviewSettings
 
     def job(self) -> Job:
         """What the scheduler must know."""
@@ -71,6 +73,16 @@ class StepReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewPicture:
+    """A picture on the way, encoded, after so many steps."""
+
+    picture: int
+    step: int
+    data: bytes
+    size: tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedPicture:
     """A picture, encoded."""
 
@@ -89,12 +101,13 @@ class Totals:
     denoise_s: float = 0.0
     decode_s: float = 0.0
     encode_s: float = 0.0
+    preview_s: float = 0.0
     forwards: int = 0
     steps: int = 0
 
 
 T = TypeVar("T")
-Event = FetchedContext | StepReport | FinishedPicture
+Event = FetchedContext | StepReport | PreviewPicture | FinishedPicture
 
 
 @dataclass(slots=True)
@@ -224,8 +237,10 @@ class DitEngine:
             case Phase.LOAD:
                 await self._load(ticket)
             case Phase.STEP:
-                report = await self._on_device(self._step, ticket, work)
+                report, preview = await self._on_device(self._step, ticket, work)
                 ticket.events.put_nowait(report)
+                if preview is not None:
+                    ticket.events.put_nowait(await self._encode_preview(ticket, report, preview))
             case Phase.DECODE:
                 image = await self._on_device(self._decode, ticket)
                 ticket.events.put_nowait(await self._encode(ticket, work.picture, image))
@@ -248,7 +263,7 @@ class DitEngine:
         fetched.check()
         return canvas
 
-    def _step(self, ticket: Ticket, work: Work) -> StepReport:
+    def _step(self, ticket: Ticket, work: Work) -> tuple[StepReport, Image.Image | None]:
         started = time.monotonic()
         request, canvas = ticket.request, ticket.canvas
         assert canvas is not None
@@ -262,7 +277,13 @@ class DitEngine:
         ticket.totals.denoise_s += time.monotonic() - started
         ticket.totals.steps += 1
         ticket.totals.forwards = canvas.forwards
-        return StepReport(work.picture, work.step + 1, request.sampler.num_timesteps - 1, step.t)
+        report = StepReport(work.picture, work.step + 1, request.sampler.num_timesteps - 1, step.t)
+        if report.done not in request.previews.steps(report.total):
+            return report, None
+        started = time.monotonic()
+        preview = shrink(canvas.decode(estimate(step)), request.previews.max_side_px)
+        ticket.totals.preview_s += time.monotonic() - started
+        return report, preview
 
     def _decode(self, ticket: Ticket) -> Image.Image:
         started = time.monotonic()
@@ -273,6 +294,11 @@ class DitEngine:
         image = ticket.canvas.decode(ticket.state, self._observer(request_id))
         ticket.totals.decode_s += time.monotonic() - started
         return image
+
+    async def _encode_preview(self, ticket: Ticket, report: StepReport, image: Image.Image) -> PreviewPicture:
+        request = ticket.request
+        data = await asyncio.to_thread(encode, image, request.fmt, quality=request.quality)
+        return PreviewPicture(report.picture, report.done, data, (image.height, image.width))
 
     async def _encode(self, ticket: Ticket, index: int, image: Image.Image) -> FinishedPicture:
         started = time.monotonic()

@@ -6,22 +6,19 @@ from dataclasses import dataclass
 
 from bagel import __version__, wire
 from bagel.config import ModelConfig
-from bagel.errors import BagelError, RequestError
+from bagel.errors import RequestError
 from bagel.logs import get_logger
 from bagel.model.device import peak_memory_bytes
 from bagel.rpc import ServicerContext, check_request_id, remaining_s
 from bagel.settings import check_seed
 from bagel.stage import StageMonitor
 from bagel.v1 import dit_pb2, dit_pb2_grpc, settings_pb2
-from services.dit.engine import DitEngine, Event, FinishedPicture, PictureRequest, StepReport, Ticket
+from services.dit.engine import DitEngine, Event, FinishedPicture, PictureRequest, PreviewPicture, StepReport, Ticket
 from services.dit.fetcher import FetchedContext
+from services.dit.previews import DEFAULT_SIDE_PX, MAX_PREVIEWS, PreviewSettings
 
 MAX_PICTURES = 10
 DEFAULT_QUALITY = 95
-
-
-class NotBuiltError(BagelError):
-    """The contract has this, the code has not yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +75,9 @@ def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequ
         raise RequestError(f"n must be between 1 and {MAX_PICTURES}, not {count}", param="n")
     if quality > 100:
         raise RequestError(f"output.quality must be between 1 and 100, not {quality}", param="output.quality")
-    if request.previews.count:
-        raise NotBuiltError("previews are not built yet; leave them out")
+    if request.previews.count > MAX_PREVIEWS:
+        message = f"previews.count must be at most {MAX_PREVIEWS}, not {request.previews.count}"
+        raise RequestError(message, param="previews.count")
     check_seed(request.seed + count - 1)
     return PictureRequest(
         request_id=check_request_id(request.request.id),
@@ -90,6 +88,7 @@ def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequ
         fmt=wire.format_from_proto(request.output.format),
         quality=quality,
         deadline_s=deadline_s,
+        previews=PreviewSettings(request.previews.count, request.previews.max_side_px or DEFAULT_SIDE_PX),
     )
 
 
@@ -110,6 +109,15 @@ def _message(event: Event, fmt: str) -> dit_pb2.GenerateEvent:
         case StepReport():
             step = dit_pb2.StepDone(picture=event.picture, done=event.done, total=event.total, t=event.t)
             return dit_pb2.GenerateEvent(step=step)
+        case PreviewPicture():
+            preview = dit_pb2.Preview(
+                picture=event.picture,
+                step=event.step,
+                data=event.data,
+                format=wire.format_to_proto(fmt),
+                size=settings_pb2.ImageSize(height=event.size[0], width=event.size[1]),
+            )
+            return dit_pb2.GenerateEvent(preview=preview)
         case FinishedPicture():
             picture = dit_pb2.Picture(
                 index=event.index,
@@ -130,6 +138,7 @@ def _done(ticket: Ticket) -> dit_pb2.DitDone:
         denoise_s=totals.denoise_s,
         decode_s=totals.decode_s,
         encode_s=totals.encode_s,
+        preview_s=totals.preview_s,
     )
 
 

@@ -238,12 +238,40 @@ async def test_bad_messages_name_their_field(stages: Stages) -> None:
             assert error_param(error) == param
 
 
-async def test_previews_are_refused_as_not_built(stages: Stages) -> None:
+async def test_previews_come_on_the_way_and_look_more_and_more_like_the_picture(stages: Stages) -> None:
+    async with (
+        leased(stages, context_request("previews", Role.CFG_TEXT, Role.CFG_IMG)) as handle,
+        open_channel(stages.dit) as channel,
+    ):
+        request = picture_request("previews", handle, points=21)
+        request.previews.count, request.previews.max_side_px = 3, 40
+        events = [event async for event in dit_pb2_grpc.DitStub(channel).Generate(request, timeout=60)]
+        request.previews.Clear()
+        (plain,) = await pictures(stages, request)
+    previews = [event.preview for event in events if event.HasField("preview")]
+    (final,) = (event.picture for event in events if event.HasField("picture"))
+
+    assert [preview.step for preview in previews] == [6, 12, 18]
+    assert {(preview.size.height, preview.size.width) for preview in previews} == {(32, 40)}
+    assert final.data == plain.data  # looking on the way changes nothing
+    small = Image.open(io.BytesIO(final.data)).resize((40, 32), Image.Resampling.BICUBIC)
+    errors = [_difference(Image.open(io.BytesIO(preview.data)), small) for preview in previews]
+    assert errors[2] < errors[0]
+
+
+def _difference(a: Image.Image, b: Image.Image) -> float:
+    """Mean absolute difference of two pictures of one size, of 255."""
+    pairs = zip(a.tobytes(), b.tobytes(), strict=True)
+    return sum(abs(x - y) for x, y in pairs) / len(a.tobytes())
+
+
+async def test_too_many_previews_are_refused_by_name(stages: Stages) -> None:
     request = picture_request("previews", kv_pb2.KvHandle())
-    request.previews.count = 1
+    request.previews.count = 4
     async with open_channel(stages.dit) as channel:
         error = await status_of(dit_pb2_grpc.DitStub(channel).Generate(request, timeout=5))
-    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert error_param(error) == "previews.count"
 
 
 async def test_a_full_queue_refuses_and_the_others_are_answered(stages: Stages) -> None:
