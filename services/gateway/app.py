@@ -13,6 +13,9 @@ from bagel.logs import get_logger
 from services.gateway.chat import ChatEndpoint
 from services.gateway.config import GatewayConfig
 from services.gateway.errors import ApiError, from_bagel, invalid_request
+from services.gateway.images import ImagesEndpoint
+from services.gateway.picture_links import PictureLinks
+from services.gateway.serving import Serving
 from services.gateway.stages import Stages
 
 
@@ -23,13 +26,21 @@ def make_app(config: GatewayConfig) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stages = Stages.connect(config.thinkers, config.dits)
         app.state.stages = stages
-        app.state.chat = ChatEndpoint(stages, config)
+        app.state.serving = serving = Serving(stages, config)
+        app.state.chat = ChatEndpoint(serving)
+        app.state.links = PictureLinks()
+        app.state.images = ImagesEndpoint(serving, app.state.links)
         yield
         await stages.close()
 
     # The bundled documentation pages load scripts from another host; they come with the full API.
     app = FastAPI(title="bagel-serve", version=__version__, lifespan=lifespan, openapi_url=None)
     app.add_api_route("/v1/chat/completions", _chat, methods=["POST"])
+    app.add_api_route("/v1/images/generations", _generate, methods=["POST"])
+    app.add_api_route("/v1/images/edits", _edit, methods=["POST"])
+    app.add_api_route("/v1/images/variations", _variations, methods=["POST"])
+    app.add_api_route("/v1/pictures/{name}", _picture, methods=["GET"])
+    app.add_api_route("/v1/requests/{request_id}", _cancel, methods=["DELETE"])
     app.add_api_route("/v1/models", _models, methods=["GET"])
     app.add_api_route("/livez", _livez, methods=["GET"])
     for path in ("/readyz", "/health"):
@@ -44,6 +55,39 @@ def make_app(config: GatewayConfig) -> FastAPI:
 async def _chat(request: Request) -> Response:
     response: Response = await request.app.state.chat(request)
     return response
+
+
+async def _generate(request: Request) -> Response:
+    response: Response = await request.app.state.images.generate(request)
+    return response
+
+
+async def _edit(request: Request) -> Response:
+    response: Response = await request.app.state.images.edit(request)
+    return response
+
+
+async def _variations(request: Request) -> Response:
+    message = "variations are retired, here as at OpenAI; send the picture and a prompt to /v1/images/edits"
+    raise invalid_request(message, code="not_found", status=404)
+
+
+async def _picture(request: Request) -> Response:
+    query = request.query_params
+    found = request.app.state.links.find(
+        request.path_params["name"], query.get("until", ""), query.get("signature", "")
+    )
+    if found is None:
+        raise invalid_request("no such picture, or its link is over", code="not_found", status=404)
+    data, mime = found
+    return Response(data, media_type=mime, headers={"cache-control": "private, max-age=3600"})
+
+
+async def _cancel(request: Request) -> Response:
+    request_id = request.path_params["request_id"]
+    if not request.app.state.serving.running.cancel(request_id):
+        raise invalid_request(f"no request {request_id!r} is running here", code="not_found", status=404)
+    return JSONResponse({"id": request_id, "object": "request.cancelled"})
 
 
 async def _models(request: Request) -> Response:

@@ -4,6 +4,7 @@ Owns the lease: the open call to the Thinker, cancelled in the end whatever happ
 """
 
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from services.gateway.prompts import Text
 from services.gateway.stages import Stage, Stages
 from services.gateway.tasks import Task
 
+PREVIEW_SIDE_PX = 512
+
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
@@ -30,10 +33,22 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Denoising steps done."""
+    """Denoising steps done of one of the pictures."""
 
+    picture: int
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One of the pictures on the way, encoded; `index` counts its previews."""
+
+    picture: int
+    index: int
+    data: bytes
+    height: int
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +61,21 @@ class TextResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageResult:
-    """A picture, encoded, and what it cost."""
+class Drawn:
+    """A finished picture, encoded."""
 
+    index: int
     data: bytes
     height: int
     width: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """Every picture of a request, and what they cost."""
+
+    pictures: tuple[Drawn, ...]
     thinker: thinker_pb2.ThinkerWork
     fetched: dit_pb2.Fetched
     dit: dit_pb2.DitDone
@@ -59,7 +83,7 @@ class ImageResult:
     unique_pages: int
 
 
-Happening = TextDelta | TextResult | Progress | ImageResult
+Happening = TextDelta | TextResult | Progress | Preview | Drawn | ImageResult
 Drawing: TypeAlias = "grpc.aio.UnaryStreamCall[dit_pb2.GenerateRequest, dit_pb2.GenerateEvent]"
 
 
@@ -147,28 +171,36 @@ def _start_drawing(task: Task, dit: Stage, call: Call, handle: kv_pb2.KvHandle) 
         handle=handle,
         sampler=wire.sampler_to_proto(task.sampler),
         seed=task.seed,
-        n=1,
-        output=dit_pb2.OutputSettings(format=wire.format_to_proto(task.output_format)),
+        n=task.count,
+        output=dit_pb2.OutputSettings(format=wire.format_to_proto(task.output_format), quality=task.quality),
+        previews=dit_pb2.PreviewSettings(count=task.previews, max_side_px=PREVIEW_SIDE_PX),
     )
     drawing: Drawing = dit.stub.Generate(request, timeout=call.timeout_s(), metadata=metadata(call.request_id))
     return drawing
 
 
 async def _follow_drawing(drawing: Drawing, prepared: thinker_pb2.Prepared) -> AsyncGenerator[Happening, None]:
-    fetched, picture = dit_pb2.Fetched(), dit_pb2.Picture()
+    fetched = dit_pb2.Fetched()
+    pictures: list[Drawn] = []
+    previews = Counter[int]()
     async for event in drawing:
         match event.WhichOneof("event"):
             case "fetched":
                 fetched = event.fetched
             case "step":
-                yield Progress(event.step.done, event.step.total)
+                yield Progress(event.step.picture, event.step.done, event.step.total)
+            case "preview":
+                seen = event.preview
+                yield Preview(seen.picture, previews[seen.picture], seen.data, seen.size.height, seen.size.width)
+                previews[seen.picture] += 1
             case "picture":
-                picture = event.picture
+                made = event.picture
+                pictures.append(Drawn(made.index, made.data, made.size.height, made.size.width, made.seed))
+                yield pictures[-1]
             case "done":
                 yield ImageResult(
-                    picture.data, picture.size.height, picture.size.width, prepared.work, fetched, event.done,
-                    prepared.unique_bytes, prepared.unique_pages,
-                )  # fmt: skip
+                    tuple(pictures), prepared.work, fetched, event.done, prepared.unique_bytes, prepared.unique_pages
+                )
 
 
 def _context_request(task: Task, call: Call) -> thinker_pb2.PrepareContextRequest:

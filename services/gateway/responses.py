@@ -8,7 +8,7 @@ from typing import Any
 
 from bagel.images import OUTPUT_MIME_TYPES
 from bagel.v1 import thinker_pb2
-from services.gateway.pipeline import ImageResult, TextResult
+from services.gateway.pipeline import Drawn, ImageResult, TextResult
 from services.gateway.tasks import Task
 
 Json = dict[str, Any]
@@ -30,7 +30,7 @@ class Answer:
         if text is not None:
             choices.append(_choice(0, text.text, text.finish_reason))
         if image is not None:
-            choices.append(_choice(len(choices), [self.image_part(image)], "stop"))
+            choices.append(_choice(len(choices), [self.image_part(image.pictures[0])], "stop"))
         return {
             "id": f"chatcmpl-{self.request_id}",
             "object": "chat.completion",
@@ -50,7 +50,7 @@ class Answer:
         """The last chunk of a stream that was asked for usage."""
         return {**self._chunk_head(), "choices": [], "usage": usage(_work(text, image))}
 
-    def image_part(self, image: ImageResult) -> Json:
+    def image_part(self, image: Drawn) -> Json:
         """A picture as a content part."""
         mime = OUTPUT_MIME_TYPES[self.task.output_format]
         url = f"data:{mime};base64,{base64.b64encode(image.data).decode()}"
@@ -129,7 +129,8 @@ def _work(text: TextResult | None, image: ImageResult | None) -> thinker_pb2.Thi
 
 def _add_picture_figures(figures: Json, image: ImageResult) -> None:
     fetched, dit = image.fetched, image.dit
-    figures["size"] = {"height": image.height, "width": image.width}
+    first = image.pictures[0]
+    figures["size"] = {"height": first.height, "width": first.width}
     figures["work"] |= {"forwards": dit.forwards, "steps": dit.steps}
     figures["transfer"] = {
         "transport": fetched.transport,

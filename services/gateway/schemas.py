@@ -11,25 +11,27 @@ from services.gateway.errors import ApiError, invalid_request
 PictureFormat = Literal["png", "jpeg", "webp"]
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
+    """Unknown fields and wrong types are errors."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
-class TextPart(_Strict):
+class TextPart(StrictModel):
     """A text."""
 
     type: Literal["text"]
     text: str
 
 
-class ImageUrl(_Strict):
+class ImageUrl(StrictModel):
     """A picture as a data URI. `detail` changes nothing here."""
 
     url: str
     detail: Literal["auto", "low", "high"] = "auto"
 
 
-class ImagePart(_Strict):
+class ImagePart(StrictModel):
     """A picture."""
 
     type: Literal["image_url"]
@@ -46,7 +48,7 @@ def _as_parts(content: object) -> object:
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
-class Message(_Strict):
+class Message(StrictModel):
     """One message; `name` changes nothing here."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -54,20 +56,30 @@ class Message(_Strict):
     name: str | None = None
 
 
-class StreamOptions(_Strict):
+class StreamOptions(StrictModel):
     """OpenAI's options of a stream."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class TextFormat(_Strict):
+class TextFormat(StrictModel):
     """The only response format there is."""
 
     type: Literal["text"]
 
 
-class ChatRequest(_Strict):
+class GuidanceFields(StrictModel):
+    """How strongly the prompt and the pictures hold; the bounds are those of `bagel.settings`."""
+
+    cfg_text_scale: float | None = None
+    cfg_img_scale: float | None = None
+    cfg_interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    cfg_renorm_type: Literal["global", "channel", "text_channel"] | None = None
+    cfg_renorm_min: float | None = None
+
+
+class ChatRequest(GuidanceFields):
     """A chat completion. Absent settings take the official demo's defaults of the task."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -89,11 +101,6 @@ class ChatRequest(_Strict):
     width: int | None = None
     num_inference_steps: Annotated[int, Field(ge=2, le=MAX_TIMESTEPS)] | None = None
     negative_prompt: str | None = None
-    cfg_text_scale: float | None = None
-    cfg_img_scale: float | None = None
-    cfg_interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
-    cfg_renorm_type: Literal["global", "channel", "text_channel"] | None = None
-    cfg_renorm_min: float | None = None
     timestep_shift: float | None = None
     output_format: PictureFormat = "png"
     # Ours.
@@ -121,10 +128,11 @@ def parse_chat_request(body: object) -> ChatRequest:
     try:
         return ChatRequest.model_validate(sent)
     except ValidationError as error:
-        raise _as_api_error(error) from None
+        raise as_api_error(error) from None
 
 
-def _as_api_error(error: ValidationError) -> ApiError:
+def as_api_error(error: ValidationError) -> ApiError:
+    """What is wrong with the first field at fault."""
     problem = error.errors(include_url=False, include_context=False, include_input=True)[0]
     param = _param(problem["loc"])
     match problem["type"]:

@@ -6,6 +6,7 @@ CPU only; pictures are decoded once here to refuse broken ones early, and travel
 import base64
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bagel.contexts import Output, Role
@@ -25,7 +26,7 @@ from bagel.settings import (
     check_output_size,
 )
 from services.gateway.prompts import Picture, Segment, Text, message_segments, negative_text
-from services.gateway.schemas import ChatRequest, ImagePart, TextPart
+from services.gateway.schemas import ChatRequest, GuidanceFields, ImagePart, TextPart
 
 MAX_REQUEST_PIXELS = 64_000_000
 MAX_CHARACTERS_A_TOKEN = 32
@@ -53,6 +54,9 @@ class Task:
     negative_prompt: str | None
     size: tuple[int, int] | None  # height, width
     output_format: str
+    quality: int = 0  # of JPEG and WebP, 1 to 100; 0 is the DiT's own
+    count: int = 1
+    previews: int = 0
     ignored: tuple[str, ...]  # fields that were sent and mean nothing for this task
 
     @property
@@ -79,14 +83,15 @@ def make_task(request: ChatRequest, limits: ModelLimits) -> Task:
     sampler = _sampler(request, edits=bool(urls))
     size = _size(request, limits, edits=bool(urls)) if output is Output.IMAGE else None
     segments = _segments(request)
-    _check_length(segments, limits)
-    images = _decode_images(urls)
+    check_length(segments, limits, param="messages")
+    encoded = [(param, _decode_data_uri(url, param)) for param, url in urls]
+    check_pictures(encoded)
     seed = secrets.randbits(RANDOM_SEED_BITS) if request.seed is None else request.seed
     writes = output is Output.TEXT or request.think
     return Task(
         output=output,
         segments=tuple(segments),
-        images=images,
+        images=tuple(data for _, data in encoded),
         think=request.think,
         seed=seed,
         decode=_decode_settings(request, output, seed) if writes else None,
@@ -117,13 +122,13 @@ def _segments(request: ChatRequest) -> list[Segment]:
     return segments
 
 
-def _check_length(segments: list[Segment], limits: ModelLimits) -> None:
-    """Refuse a text that no tokenizer could make fit, before one is tried on it."""
+def check_length(segments: list[Segment], limits: ModelLimits, *, param: str) -> None:
+    """Refuse a text that no tokenizer could make fit, before one is tried on it. Raises RequestError."""
     characters = sum(len(segment.text) for segment in segments if isinstance(segment, Text))
     if characters > MAX_CHARACTERS_A_TOKEN * limits.max_context_tokens:
         raise RequestError(
-            f"messages: {characters} characters of text cannot fit into {limits.max_context_tokens} tokens of context",
-            param="messages",
+            f"{param}: {characters} characters of text cannot fit into {limits.max_context_tokens} tokens of context",
+            param=param,
         )
 
 
@@ -140,16 +145,14 @@ def _image_urls(request: ChatRequest) -> list[tuple[str, str]]:
     return urls
 
 
-def _decode_images(urls: list[tuple[str, str]]) -> tuple[bytes, ...]:
-    encoded, pixels = [], 0
-    for param, url in urls:
-        data = _decode_data_uri(url, param)
+def check_pictures(encoded: Sequence[tuple[str, bytes]]) -> None:
+    """Decode pictures, each beside its field's name, to refuse broken ones. Raises RequestError."""
+    pixels = 0
+    for param, data in encoded:
         image = open_checked(data, param=param)
         pixels += image.width * image.height
         if pixels > MAX_REQUEST_PIXELS:
             raise RequestError(f"{param}: the pictures have over {MAX_REQUEST_PIXELS} pixels together", param=param)
-        encoded.append(data)
-    return tuple(encoded)
 
 
 def _decode_data_uri(url: str, param: str) -> bytes:
@@ -167,19 +170,24 @@ def _decode_data_uri(url: str, param: str) -> bytes:
 
 def _sampler(request: ChatRequest, *, edits: bool) -> SamplerSettings:
     official = EDIT_GUIDANCE if edits else TEXT_TO_IMAGE_GUIDANCE
-    interval = official.interval if request.cfg_interval is None else tuple(request.cfg_interval)
-    guidance = Guidance(
-        text_scale=_or(request.cfg_text_scale, official.text_scale),
-        image_scale=_or(request.cfg_img_scale, official.image_scale),
-        interval=(interval[0], interval[1]),
-        renorm=official.renorm if request.cfg_renorm_type is None else Renorm(request.cfg_renorm_type),
-        renorm_min=_or(request.cfg_renorm_min, official.renorm_min),
-    )
+    guidance = guidance_of(request, official, text_scale=request.cfg_text_scale)
     base = SamplerSettings()
     return SamplerSettings(
         num_timesteps=request.num_inference_steps or base.num_timesteps,
         timestep_shift=_or(request.timestep_shift, base.timestep_shift),
         guidance=guidance,
+    )
+
+
+def guidance_of(request: GuidanceFields, official: Guidance, *, text_scale: float | None) -> Guidance:
+    """The guidance that was asked for, over the official one of the task. Raises RequestError."""
+    interval = official.interval if request.cfg_interval is None else tuple(request.cfg_interval)
+    return Guidance(
+        text_scale=_or(text_scale, official.text_scale),
+        image_scale=_or(request.cfg_img_scale, official.image_scale),
+        interval=(interval[0], interval[1]),
+        renorm=official.renorm if request.cfg_renorm_type is None else Renorm(request.cfg_renorm_type),
+        renorm_min=_or(request.cfg_renorm_min, official.renorm_min),
     )
 
 

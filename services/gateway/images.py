@@ -1,0 +1,137 @@
+"""`POST /v1/images/generations` and `/v1/images/edits`: pictures whole, or as a stream with pictures on the way."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from bagel.errors import BagelError
+from bagel.logs import get_logger
+from bagel.rpc import REQUEST_ID_KEY
+from bagel.settings import MAX_IMAGES
+from services.gateway.errors import ApiError, from_bagel, invalid_request
+from services.gateway.image_responses import ImageAnswer
+from services.gateway.image_schemas import EditRequest, ImageRequest, parse_edit, parse_generation
+from services.gateway.image_tasks import make_image_task
+from services.gateway.masks import check_mask, keep_unmasked
+from services.gateway.picture_links import PictureLinks
+from services.gateway.pipeline import Drawn, Happening, ImageResult, Preview, Progress, TextResult
+from services.gateway.responses import Answer, comment, event
+from services.gateway.serving import Serving, new_request_id, parse_json
+
+MAX_FORM_FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The pictures of an edit, encoded as they came, and its mask."""
+
+    pictures: tuple[bytes, ...] = ()
+    mask: bytes | None = None
+
+
+class ImagesEndpoint:
+    """Both handlers with what they need."""
+
+    def __init__(self, serving: Serving, links: PictureLinks) -> None:
+        self._serving, self._links = serving, links
+
+    async def generate(self, request: Request) -> Response:
+        """Serve a generation. Raises ApiError and BagelError."""
+        parsed = parse_generation(parse_json(await self._serving.read_body(request)))
+        return await self._serve(request, parsed, Files(), "image_generation")
+
+    async def edit(self, request: Request) -> Response:
+        """Serve an edit. Raises ApiError and BagelError."""
+        parsed, files = await self._read_form(request)
+        if files.mask is not None:
+            await asyncio.to_thread(check_mask, files.mask, files.pictures[0])
+        return await self._serve(request, parsed, files, "image_edit")
+
+    async def _serve(self, request: Request, parsed: ImageRequest, files: Files, kind: str) -> Response:
+        serving, request_id = self._serving, new_request_id(request)
+        model, call = serving.model_for(parsed.model), serving.call(request_id, parsed.timeout_s)
+        task = await asyncio.to_thread(make_image_task, parsed, files.pictures, serving.stages.limits())
+
+        def link(data: bytes, mime: str) -> str:
+            return str(request.base_url).rstrip("/") + self._links.keep(data, mime)
+
+        answer = ImageAnswer(parsed, Answer(request_id, model, task), kind, link)
+        get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream, n=task.count)
+        headers, happening = {REQUEST_ID_KEY: request_id}, serving.run(task, call)
+        if parsed.stream:
+            # What is refused before anything happened keeps its own status.
+            first = await serving.until_disconnect(request, request_id, anext(happening))
+            stream = self._stream(serving.until_cancelled(request_id, first, happening), answer, files)
+            return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        body = await serving.until_disconnect(request, request_id, self._complete(happening, answer, files))
+        return JSONResponse(body, headers=headers)
+
+    async def _complete(
+        self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
+    ) -> dict[str, object]:
+        text: TextResult | None = None
+        async with aclosing(happening):
+            async for what in happening:
+                if isinstance(what, TextResult):
+                    text = what
+                if isinstance(what, ImageResult):
+                    pictures = [await _masked(picture, answer, files) for picture in what.pictures]
+                    return answer.body(text, replace(what, pictures=tuple(pictures)))
+        raise AssertionError("the DiT ended without a word")
+
+    async def _stream(
+        self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
+    ) -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(happening):
+                async for what in happening:
+                    match what:
+                        case Progress(picture=index, done=done, total=total):
+                            yield comment(f"picture {index + 1}: step {done} of {total}")
+                        case Preview():
+                            yield answer.partial(what)
+                        case ImageResult():
+                            for picture in what.pictures:
+                                yield answer.completed(await _masked(picture, answer, files), what)
+        except BagelError as error:
+            yield event(from_bagel(error).body())
+        except ApiError as error:
+            yield event(error.body())
+
+    async def _read_form(self, request: Request) -> tuple[EditRequest, Files]:
+        length = request.headers.get("content-length", "")
+        most = self._serving.config.max_body_bytes
+        if length.isdigit() and int(length) > most:
+            message = f"the body is over {most} bytes; send smaller or fewer pictures"
+            raise invalid_request(message, code="request_too_large", status=413)
+        try:
+            async with request.form(max_files=MAX_IMAGES + 1, max_fields=MAX_FORM_FIELDS) as form:
+                items = form.multi_items()
+                files = [(name, await value.read()) for name, value in items if isinstance(value, UploadFile)]
+        except HTTPException as error:
+            raise invalid_request(f"the form cannot be read: {error.detail}", code="invalid_form") from None
+        pictures = tuple(data for name, data in files if name in ("image", "image[]"))
+        masks = [data for name, data in files if name == "mask"]
+        unknown = [name for name, _ in files if name not in ("image", "image[]", "mask")]
+        fields = {name: value for name, value in items if isinstance(value, str)}
+        if unknown:
+            raise invalid_request(f"{unknown[0]}: unknown file; remove it", param=unknown[0], code="unknown_parameter")
+        if not pictures:
+            raise invalid_request("image: required", param="image", code="missing_required_parameter")
+        return parse_edit(fields), Files(pictures, masks[0] if masks else None)
+
+
+async def _masked(picture: Drawn, answer: ImageAnswer, files: Files) -> Drawn:
+    if files.mask is None:
+        return picture
+    task = answer.answer.task
+    data = await asyncio.to_thread(
+        keep_unmasked, picture.data, files.pictures[0], files.mask, task.output_format, quality=task.quality
+    )
+    return replace(picture, data=data)

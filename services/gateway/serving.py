@@ -1,0 +1,168 @@
+"""What every endpoint does alike: ids, bodies, deadlines, and stopping work that nobody waits for any more."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, TypeVar
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from bagel.errors import RequestError
+from bagel.logs import bind_request, get_logger
+from bagel.rpc import REQUEST_ID_KEY, REQUEST_ID_PATTERN
+from services.gateway.config import GatewayConfig
+from services.gateway.errors import CLIENT_CLOSED_REQUEST, ApiError, invalid_request
+from services.gateway.pipeline import Call, Happening, run_image, run_text
+from services.gateway.stages import Stages
+from services.gateway.tasks import Task
+
+T = TypeVar("T")
+MAX_REQUEST_ID_PREFIX = 100
+
+
+class Running:
+    """Requests on their way, by id, so that one call can cancel another."""
+
+    def __init__(self) -> None:
+        self._cancelled: dict[str, asyncio.Event] = {}
+
+    @contextmanager
+    def tracked(self, request_id: str) -> Iterator[asyncio.Event]:
+        """An event that `cancel` sets, for the time of a block."""
+        self._cancelled[request_id] = event = asyncio.Event()
+        try:
+            yield event
+        finally:
+            del self._cancelled[request_id]
+
+    def cancel(self, request_id: str) -> bool:
+        """Stop what runs under an id, or under the id that a client sent with it; whether there was any."""
+        found = [e for own, e in self._cancelled.items() if request_id in (own, own.rsplit("-", 1)[0])]
+        for event in found:
+            event.set()
+        return bool(found)
+
+
+class Serving:
+    """One gateway's stages, limits and running requests, as endpoints need them."""
+
+    def __init__(self, stages: Stages, config: GatewayConfig) -> None:
+        self.stages, self.config, self.running = stages, config, Running()
+
+    def model_for(self, asked: str | None) -> str:
+        """The name of the model served. Raises ApiError when another was asked for, NotReadyError."""
+        model = self.stages.model().name
+        if asked in (None, model, *self.config.model_aliases):
+            return model
+        raise invalid_request(
+            f"model {asked!r} is not served here; this server has {model!r}",
+            param="model", code="model_not_found", status=404,
+        )  # fmt: skip
+
+    def call(self, request_id: str, timeout_s: float | None) -> Call:
+        """The call of one request with its deadline. Raises RequestError."""
+        most = self.config.request_timeout_s
+        if timeout_s is not None and timeout_s > most:
+            raise RequestError(f"timeout_s must be at most {most}, not {timeout_s}", param="timeout_s")
+        return Call(request_id, time.monotonic() + (timeout_s or most))
+
+    def run(self, task: Task, call: Call) -> AsyncGenerator[Happening, None]:
+        """What happens on a task's way through the stages."""
+        return run_text(task, self.stages, call) if task.sampler is None else run_image(task, self.stages, call)
+
+    async def read_body(self, request: Request) -> bytes:
+        """The whole body. Raises ApiError when it is too large."""
+        most, body = self.config.max_body_bytes, bytearray()
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > most:
+                    message = f"the body is over {most} bytes; send smaller or fewer pictures"
+                    raise invalid_request(message, code="request_too_large", status=413)
+        except ClientDisconnect:
+            raise client_left() from None
+        return bytes(body)
+
+    async def until_disconnect(self, request: Request, request_id: str, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which is cancelled when the client goes away, or another call cancels it, first."""
+        with self.running.tracked(request_id) as cancelled:
+            working = asyncio.create_task(work)
+            leaving = asyncio.create_task(_disconnected(request))
+            stopping = asyncio.create_task(cancelled.wait())
+            try:
+                await asyncio.wait({working, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    return working.result()
+                get_logger().info("cancelled" if cancelled.is_set() else "client_left")
+                raise _cancelled() if cancelled.is_set() else client_left()
+            finally:
+                for task in (working, leaving, stopping):
+                    task.cancel()
+                await asyncio.wait({working, leaving, stopping})
+
+    async def until_cancelled(
+        self, request_id: str, first: Happening, rest: AsyncGenerator[Happening, None]
+    ) -> AsyncGenerator[Happening, None]:
+        """`first` and what follows, until another call cancels the request. Raises ApiError then."""
+        with self.running.tracked(request_id) as cancelled:
+            async with aclosing(rest):
+                yield first
+                stopping = asyncio.create_task(cancelled.wait())
+                try:
+                    while True:
+                        coming = asyncio.ensure_future(anext(rest, None))
+                        try:
+                            await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                        finally:
+                            if not coming.done():
+                                coming.cancel()
+                                await asyncio.wait({coming})
+                        if coming.cancelled():
+                            raise _cancelled()
+                        what = coming.result()
+                        if what is None:
+                            return
+                        yield what
+                finally:
+                    stopping.cancel()
+
+
+def new_request_id(request: Request) -> str:
+    """The client's id, made unique, or a new one; also in the logs from here on."""
+    sent = request.headers.get(REQUEST_ID_KEY, "")[:MAX_REQUEST_ID_PREFIX]
+    prefix = sent if REQUEST_ID_PATTERN.fullmatch(sent) else "req"
+    request_id = f"{prefix}-{secrets.token_hex(6)}"
+    bind_request(request_id)
+    return request_id
+
+
+def parse_json(body: bytes) -> object:
+    """A JSON body. Raises ApiError."""
+    try:
+        # Python's own parser takes NaN; the schema then refuses it by its field's name.
+        parsed: object = json.loads(body)
+        if b"\\u" in body:
+            # A lone surrogate is a string that no encoder takes; nothing behind this point expects one.
+            json.dumps(parsed, ensure_ascii=False).encode()
+        return parsed
+    except (ValueError, RecursionError) as error:
+        raise invalid_request(f"the body is not JSON: {str(error)[:200]}", code="invalid_json") from None
+
+
+def client_left() -> ApiError:
+    """Nobody reads this; it ends the request."""
+    return ApiError(status=CLIENT_CLOSED_REQUEST, message="the client left", type="client_error")
+
+
+def _cancelled() -> ApiError:
+    message = "the request was cancelled by another call"
+    return ApiError(status=CLIENT_CLOSED_REQUEST, message=message, type="client_error", code="cancelled")
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
