@@ -7,6 +7,7 @@ import typer
 
 from bagel import defaults
 from services.cli.doctor import app as doctor
+from services.cli.mooncake_master import mooncake_master
 
 app = typer.Typer(
     name="bagel", help="Serve BAGEL: one model that understands and makes pictures.", no_args_is_help=True,
@@ -14,6 +15,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 app.add_typer(doctor)
+app.command()(mooncake_master)
 
 
 @app.callback()

@@ -43,6 +43,10 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     parser.add_argument("--thinker", action="append", default=[], help="gRPC address of a Thinker; repeatable")
     parser.add_argument("--dit", action="append", default=[], help="gRPC address of a DiT; repeatable")
     parser.add_argument("--request-timeout-s", type=float, default=base.request_timeout_s)
+    parser.add_argument(
+        "--image-output", default=base.image_output, choices=("content", "images"),
+        help="where a chat completion's picture stands, unless the request says so",
+    )  # fmt: skip
     parser.add_argument("--drain-s", type=float, default=base.drain_s, help="seconds that running requests get")
     parser.add_argument("--log-format", default=base.log_format, choices=LOG_FORMATS)
     parser.add_argument("--log-level", default=base.log_level, choices=LOG_LEVELS)
@@ -53,6 +57,7 @@ def _config(argv: list[str] | None) -> GatewayConfig:
         thinkers=tuple(options.thinker),
         dits=tuple(options.dit),
         request_timeout_s=options.request_timeout_s,
+        image_output=options.image_output,
         drain_s=options.drain_s,
         log_format=options.log_format,
         log_level=options.log_level,

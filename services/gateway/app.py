@@ -14,6 +14,7 @@ from services.gateway.chat import ChatEndpoint
 from services.gateway.config import GatewayConfig
 from services.gateway.errors import ApiError, from_bagel, invalid_request
 from services.gateway.images import ImagesEndpoint
+from services.gateway.models import describe_model
 from services.gateway.picture_links import PictureLinks
 from services.gateway.serving import Serving
 from services.gateway.stages import Stages
@@ -42,6 +43,8 @@ def make_app(config: GatewayConfig) -> FastAPI:
     app.add_api_route("/v1/pictures/{name}", _picture, methods=["GET"])
     app.add_api_route("/v1/requests/{request_id}", _cancel, methods=["DELETE"])
     app.add_api_route("/v1/models", _models, methods=["GET"])
+    app.add_api_route("/v1/models/{model_id:path}", _model, methods=["GET"])
+    app.add_api_route("/startupz", _startupz, methods=["GET"])
     app.add_api_route("/livez", _livez, methods=["GET"])
     for path in ("/readyz", "/health"):
         app.add_api_route(path, _readyz, methods=["GET"])
@@ -91,24 +94,24 @@ async def _cancel(request: Request) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    model = _stages(request).model()
-    entry = {
-        "id": model.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": "bagel-serve",
-        "limits": {
-            "token_pixels": model.token_pixels,
-            "max_side_px": model.max_side_px,
-            "default_side_px": model.default_side_px,
-            "max_context_tokens": model.max_context_tokens,
-        },
-    }
-    return JSONResponse({"object": "list", "data": [entry]})
+    return JSONResponse({"object": "list", "data": [describe_model(_stages(request).model())]})
+
+
+async def _model(request: Request) -> Response:
+    # An id of a hub has a slash, which clients send as it is.
+    request.app.state.serving.model_for(request.path_params["model_id"])
+    return JSONResponse(describe_model(_stages(request).model()))
 
 
 async def _livez(request: Request) -> Response:
     return JSONResponse({"status": "alive", "version": __version__})
+
+
+async def _startupz(request: Request) -> Response:
+    """Whether every stage was ready once: until then a slow load is no failure."""
+    stages = _stages(request)
+    started = request.app.state.started = getattr(request.app.state, "started", False) or not stages.missing()
+    return JSONResponse({"started": started, "reasons": stages.missing()}, status_code=200 if started else 503)
 
 
 async def _readyz(request: Request) -> Response:

@@ -32,7 +32,8 @@ class ChatEndpoint:
         model = serving.model_for(parsed.model)
         call = serving.call(request_id, parsed.timeout_s)
         task = await asyncio.to_thread(make_task, parsed, serving.stages.limits())
-        answer = Answer(request_id, model, task)
+        beside = (parsed.image_output or serving.config.image_output) == "images"
+        answer = Answer(request_id, model, task, beside=beside)
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream)
         headers = {REQUEST_ID_KEY: request_id}
         if parsed.stream:

@@ -19,6 +19,7 @@ class GatewayConfig:
     request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
     max_body_bytes: int = MAX_BODY_BYTES
     model_aliases: tuple[str, ...] = MODEL_ALIASES
+    image_output: str = "content"
     drain_s: float = defaults.DRAIN_S
     log_format: str = "auto"
     log_level: str = "info"

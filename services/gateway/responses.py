@@ -23,6 +23,7 @@ class Answer:
     task: Task
     created: int = field(default_factory=lambda: int(time.time()))
     started_s: float = field(default_factory=time.monotonic)
+    beside: bool = False  # pictures stand beside an empty content, not in it
 
     def completion(self, text: TextResult | None, image: ImageResult | None) -> Json:
         """A `chat.completion`: the text, the picture, or with think first the thought and then the picture."""
@@ -30,7 +31,11 @@ class Answer:
         if text is not None:
             choices.append(_choice(0, text.text, text.finish_reason))
         if image is not None:
-            choices.append(_choice(len(choices), [self.image_part(image.pictures[0])], "stop"))
+            part = self.image_part(image.pictures[0])
+            if self.beside:
+                choices.append(_choice(len(choices), "", "stop", [{**part, "index": 0}]))
+            else:
+                choices.append(_choice(len(choices), [part], "stop"))
         return {
             "id": f"chatcmpl-{self.request_id}",
             "object": "chat.completion",
@@ -115,8 +120,10 @@ def comment(text: str) -> bytes:
 DONE = b"data: [DONE]\n\n"
 
 
-def _choice(index: int, content: str | list[Json], finish_reason: str) -> Json:
-    message = {"role": "assistant", "content": content}
+def _choice(index: int, content: str | list[Json], finish_reason: str, images: list[Json] | None = None) -> Json:
+    message: Json = {"role": "assistant", "content": content}
+    if images is not None:
+        message["images"] = images
     return {"index": index, "message": message, "finish_reason": finish_reason, "logprobs": None}
 
 

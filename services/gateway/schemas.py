@@ -103,6 +103,8 @@ class ChatRequest(GuidanceFields):
     negative_prompt: str | None = None
     timestep_shift: float | None = None
     output_format: PictureFormat = "png"
+    # A picture as a part of a list-valued content, or beside an empty content in `images`; default: the server's.
+    image_output: Literal["content", "images"] | None = None
     # Ours.
     timeout_s: Annotated[float, Field(gt=0)] | None = None
     # OpenAI's own that change nothing here, or may only have the value that changes nothing.
