@@ -36,5 +36,9 @@ def plane_of(name: str, folder: str) -> DataPlane:
             return ShmPlane(f"@bagel-bench-{token_hex(8)}")
         case "zeromq":
             return ZeroMqPlane(digests=False)
+        case "mooncake":
+            from transport.mooncake import MooncakePlane  # an extra
+
+            return MooncakePlane(digests=False)
         case _:
             raise ValueError(f"no plane {name!r}")

@@ -26,7 +26,7 @@ class ZeroMqConfig:
 
     bind: str = "tcp://127.0.0.1:0"
     advertise_host: str | None = None
-    connections: int = 2
+    connections: int | None = None  # to a holder; None: by the number of cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class _Shm(_Extra):
 class _ZeroMq(_Extra):
     bind: str = "tcp://127.0.0.1:0"
     advertise_host: str | None = None
-    connections: Annotated[int, Field(ge=1, le=16)] = 2
+    connections: Annotated[int, Field(ge=1, le=16)] | None = None
     shm_threshold_bytes: Bytes = INLINE_BYTES
 
     def plane(self) -> PlaneConfig:

@@ -59,5 +59,13 @@ def _open(config: PlaneConfig, hub: MemoryHub) -> DataPlane:
             return ShmPlane(config.socket or f"@bagel-kv-{secrets.token_hex(8)}", verify_always=config.verify_always)
         case ZeroMqConfig():
             return ZeroMqPlane(config.bind, config.advertise_host, connections=config.connections)
-        case MooncakeConfig() | MooncakeStoreConfig():
-            raise ConfigError("mooncake is not built yet")
+        case MooncakeConfig():
+            from transport.mooncake import MooncakePlane  # an extra
+
+            return MooncakePlane(_host(config.host), protocol=config.protocol, device=config.device)
+        case MooncakeStoreConfig():
+            raise ConfigError("mooncake_store is not built yet")
+
+
+def _host(host: str) -> str:
+    return own_host() if host == "auto" else host

@@ -4,6 +4,7 @@ The holder serves asks from one thread; a reader keeps a window of asks in fligh
 landing memory. Its sockets live for one fetch, so a late answer has nowhere to go.
 """
 
+import os
 import threading
 import time
 from dataclasses import replace
@@ -22,8 +23,8 @@ from transport.zeromq_wire import Answer, Ask
 
 CAPABILITIES = Capabilities(name="zeromq", secure=True)
 FRAME_BYTES = 896 << 10  # pages of one ask, together, unless one page is larger
-WINDOW = 3  # asks in flight on a connection: 5 MiB together; on one host more only leaves the caches
-CONNECTIONS = 2
+MANY_CORES = 4
+WINDOW = 3  # asks in flight on a connection: 2.6 MiB each; on one host more only leaves the caches
 LOST_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 POLL_MS = 50  # how soon a cancelled fetch stops
 
@@ -42,12 +43,14 @@ class ZeroMqPlane:
         bind: str = "tcp://127.0.0.1:0",
         advertise_host: str | None = None,
         *,
-        connections: int = CONNECTIONS,
+        connections: int | None = None,
         digests: bool = True,
     ) -> None:
         self._bind, self._advertise_host = bind, advertise_host
-        self._connections, self._digests = connections, digests
-        self._context: zmq.Context[Socket] = zmq.Context(io_threads=max(1, connections))
+        # Each has a thread of its own; where cores are few, threads only take turns.
+        self._connections = connections or (1 if (os.cpu_count() or 1) < MANY_CORES else 2)
+        self._digests = digests
+        self._context: zmq.Context[Socket] = zmq.Context(io_threads=self._connections)
         self._server: ZeroMqServer | None = None
 
     @property

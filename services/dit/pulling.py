@@ -40,6 +40,7 @@ class LandingMemory:
     def __init__(self, region: Region, page_bytes: int) -> None:
         self.region = region
         self.places = Landing(region.num_bytes // page_bytes)
+        self.moved_bytes = 0  # since the start
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
 
@@ -155,13 +156,13 @@ class Pull:
 
     async def _look_at(self, pages: list[int], ready: kv_pb2.PagesReady) -> None:
         if self.attached is None:
-            started, request = time.monotonic(), self._request([], [], [])
+            started, request = time.monotonic(), self._request([], [], kv_pb2.PagesReady())
             self.attached = await finish(asyncio.ensure_future(asyncio.to_thread(self.plane.attach, request)))
             self._seconds += time.monotonic() - started
         assert self.attached is not None
         self.attached.check(pages, ready.generations)
         if self.plane.capabilities.digests:
-            hashed = self._request(pages, pages, list(ready.digests))
+            hashed = self._request(pages, pages, ready)
             await finish(asyncio.ensure_future(asyncio.to_thread(check_all_digests, hashed, self.attached.pages)))
         self.places.update(zip(pages, pages, strict=True))
 
@@ -176,10 +177,11 @@ class Pull:
         if ready.inline:
             self._unpack(ready.inline, places)
         elif pages:
-            request = self._request(pages, places, list(ready.digests))
+            request = self._request(pages, places, ready)
             await self._in_thread(request)
         self._seconds += time.monotonic() - started
         self._moved_bytes += len(pages) * self._page_bytes
+        self._landing.moved_bytes += len(pages) * self._page_bytes
         self.places.update(zip(pages, places, strict=True))
 
     def _unpack(self, inline: bytes, places: list[int]) -> None:
@@ -190,14 +192,14 @@ class Pull:
             torch.frombuffer(bytearray(inline), dtype=torch.uint8).view(-1, self._page_bytes).to(landing.device)
         )
 
-    def _request(self, pages: list[int], places: list[int], digests: list[int]) -> FetchRequest:
+    def _request(self, pages: list[int], places: list[int], ready: kv_pb2.PagesReady) -> FetchRequest:
         return FetchRequest(
             address=self._endpoint.address,
             epoch=self._epoch,
             token=self.token,
             copies=page_copies(pages, places),
-            digests=digests,
-            generations=[],
+            digests=list(ready.digests),
+            generations=list(ready.generations),
             page_bytes=self._page_bytes,
             into=self._landing.region,
             deadline_s=self._deadline_s,

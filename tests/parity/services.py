@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--page-tokens", type=int, nargs="*", default=[16, 7])
-    parser.add_argument("--transports", nargs="*", default=["shm", "zeromq"])
+    parser.add_argument("--transports", nargs="*", default=["shm", "zeromq", "mooncake"])
     parser.add_argument("--cases", nargs="*", help="only these")
     options = parser.parse_args(argv)
     golden = Golden(options.folder)
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     for transport, page_tokens in itertools.product(options.transports, options.page_tokens):
         print(f"{transport}, pages of {page_tokens} tokens", flush=True)
         flags = ("--device", options.device, "--dtype", options.dtype, "--kv-page-tokens", str(page_tokens),
-                 "--transport", transport)  # fmt: skip
+                 "--transport", transport, "--kv-inline-bytes", "0" if page_tokens == 16 else "65536")  # fmt: skip
         reports += asyncio.run(_run(golden, cases, flags, options.dtype))
     failed = sum(not report.passed for report in reports)
     print(f"{len(reports) - failed} passed, {failed} failed")
