@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from bagel import __version__
@@ -44,6 +45,7 @@ def make_app(config: GatewayConfig) -> FastAPI:
     app.add_api_route("/v1/requests/{request_id}", _cancel, methods=["DELETE"])
     app.add_api_route("/v1/models", _models, methods=["GET"])
     app.add_api_route("/v1/models/{model_id:path}", _model, methods=["GET"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"])
     app.add_api_route("/startupz", _startupz, methods=["GET"])
     app.add_api_route("/livez", _livez, methods=["GET"])
     for path in ("/readyz", "/health"):
@@ -105,6 +107,10 @@ async def _model(request: Request) -> Response:
 
 async def _livez(request: Request) -> Response:
     return JSONResponse({"status": "alive", "version": __version__})
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(request.app.state.serving.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _startupz(request: Request) -> Response:

@@ -16,6 +16,7 @@ from bagel.logs import bind_request, get_logger
 from bagel.rpc import REQUEST_ID_KEY, REQUEST_ID_PATTERN
 from services.gateway.config import GatewayConfig
 from services.gateway.errors import CLIENT_CLOSED_REQUEST, ApiError, invalid_request
+from services.gateway.metrics import GatewayMetrics
 from services.gateway.pipeline import Call, Happening, run_image, run_text
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
@@ -51,7 +52,8 @@ class Serving:
     """One gateway's stages, limits and running requests, as endpoints need them."""
 
     def __init__(self, stages: Stages, config: GatewayConfig) -> None:
-        self.stages, self.config, self.running = stages, config, Running()
+        self.stages, self.config = stages, config
+        self.running, self.metrics = Running(), GatewayMetrics(stages)
 
     def model_for(self, asked: str | None) -> str:
         """The name of the model served. Raises ApiError when another was asked for, NotReadyError."""
@@ -72,7 +74,8 @@ class Serving:
 
     def run(self, task: Task, call: Call) -> AsyncGenerator[Happening, None]:
         """What happens on a task's way through the stages."""
-        return run_text(task, self.stages, call) if task.sampler is None else run_image(task, self.stages, call)
+        run = run_text if task.sampler is None else run_image
+        return self.metrics.watched(task, run(task, self.stages, call))
 
     async def read_body(self, request: Request) -> bytes:
         """The whole body. Raises ApiError when it is too large."""

@@ -1,0 +1,94 @@
+"""What the gateway counts, for Prometheus. One registry a gateway; watching a request changes nothing about it."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bagel.errors import BagelError
+from services.gateway.errors import ApiError, from_bagel
+from services.gateway.pipeline import Happening, ImageResult, TextResult
+from services.gateway.stages import Stages
+from services.gateway.tasks import Task
+
+SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+class GatewayMetrics:
+    """Requests by task and outcome; seconds of their parts; pages moved; the stages."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        self.registry = at = CollectorRegistry()
+        self._requests = Counter(
+            "bagel_requests_total", "Requests by task and outcome", ("task", "outcome"), registry=at
+        )
+        self._running = Gauge("bagel_running_requests", "Requests on their way", ("task",), registry=at)
+        self._request_s = Histogram("bagel_request_seconds", "Whole requests", ("task",), buckets=SECONDS, registry=at)
+        self._part_s = Histogram("bagel_part_seconds", "Parts of requests", ("part",), buckets=SECONDS, registry=at)
+        self._moved = Counter("bagel_kv_moved_bytes_total", "Bytes of KV pages that moved", ("transport",), registry=at)
+        self._unique = Counter("bagel_kv_unique_bytes_total", "Bytes of KV pages read", ("transport",), registry=at)
+        self._overlap = Histogram(
+            "bagel_kv_overlap_ratio",
+            "Part of the bytes moved before the seal",
+            ("transport",),
+            buckets=RATIOS,
+            registry=at,
+        )
+        self._steps = Counter("bagel_denoise_steps_total", "Denoising steps", registry=at)
+        self._ready = Gauge("bagel_stage_ready", "1 when a stage takes requests", ("stage", "address"), registry=at)
+        self._free = Gauge("bagel_stage_free_pages", "KV pages nobody holds", ("stage", "address"), registry=at)
+        self._queued = Gauge("bagel_stage_queued_requests", "Requests that wait", ("stage", "address"), registry=at)
+
+    async def watched(self, task: Task, happening: AsyncGenerator[Happening, None]) -> AsyncGenerator[Happening, None]:
+        """What happens, counted on its way."""
+        started, outcome = time.monotonic(), "cancelled"
+        running = self._running.labels(task.name)
+        running.inc()
+        try:
+            async with aclosing(happening):
+                async for what in happening:
+                    self._count(what)
+                    yield what
+            outcome = "ok"
+        except ApiError as error:
+            outcome = error.code or str(error.status)
+            raise
+        except BagelError as error:
+            outcome = from_bagel(error).code or "error"
+            raise
+        finally:
+            running.dec()
+            self._requests.labels(task.name, outcome).inc()
+            self._request_s.labels(task.name).observe(time.monotonic() - started)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        for stage in (*self._stages.thinkers, *self._stages.dits):
+            self._ready.labels(stage.kind, stage.address).set(stage.ready)
+            if stage.status is not None:
+                self._free.labels(stage.kind, stage.address).set(stage.status.free_pages)
+                self._queued.labels(stage.kind, stage.address).set(stage.status.queued)
+        return generate_latest(self.registry)
+
+    def _count(self, what: Happening) -> None:
+        if isinstance(what, TextResult):
+            self._parts(thinker_queue=what.work.queue_s, first_token=what.work.first_token_s, decode=what.work.decode_s)
+        if isinstance(what, ImageResult):
+            fetched, dit = what.fetched, what.dit
+            self._parts(
+                thinker_queue=what.thinker.queue_s, prefill=what.thinker.prefill_s, transfer=fetched.transfer_s,
+                transfer_wait=fetched.wait_s, dit_queue=dit.queue_s, denoise=dit.denoise_s, vae_decode=dit.decode_s,
+                encode=dit.encode_s,
+            )  # fmt: skip
+            self._moved.labels(fetched.transport).inc(fetched.bytes)
+            self._unique.labels(fetched.transport).inc(fetched.unique_bytes)
+            if fetched.bytes:
+                self._overlap.labels(fetched.transport).observe(fetched.overlap)
+            self._steps.inc(dit.steps)
+
+    def _parts(self, **seconds: float) -> None:
+        for part, value in seconds.items():
+            self._part_s.labels(part).observe(value)

@@ -1,0 +1,41 @@
+"""`/metrics` counts what happened, by task, part and transport."""
+
+import re
+from typing import Any
+
+from tests.e2e.server import Server, user
+
+DRAW: dict[str, Any] = {"modalities": ["image"], "height": 128, "width": 128, "num_inference_steps": 5, "seed": 3}
+
+
+def read(server: Server) -> dict[str, float]:
+    """Every sample by name and labels."""
+    lines = server.http.get("/metrics").text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_a_picture_a_text_and_a_refusal_are_counted(server: Server) -> None:
+    before = read(server)
+    server.answer(**DRAW, messages=user("A cat"))
+    server.answer(messages=user("Hi"), max_tokens=3)
+    assert server.chat(messages=user("word " * 40_000)).status_code == 400
+    after = read(server)
+
+    def grown(name: str) -> float:
+        return after[name] - before.get(name, 0.0)
+
+    assert grown('bagel_requests_total{outcome="ok",task="text2img"}') == 1
+    assert grown('bagel_requests_total{outcome="ok",task="text2text"}') == 1
+    assert grown("bagel_denoise_steps_total") == 4
+    assert grown('bagel_kv_unique_bytes_total{transport="shm"}') > 0
+    assert grown('bagel_part_seconds_count{part="denoise"}') == 1
+    assert after['bagel_running_requests{task="text2img"}'] == 0
+    assert {v for k, v in after.items() if k.startswith("bagel_stage_ready")} == {1.0}
+
+
+def test_names_end_in_their_units(server: Server) -> None:
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", server.http.get("/metrics").text, re.MULTILINE))
+    units = {"counter": "_total", "histogram": ("_seconds", "_ratio"), "gauge": ("_requests", "_ready", "_pages")}
+    own = {name: kind for name, kind in kinds.items() if not name.endswith("_created")}
+    assert len(own) > 8
+    assert all(name.startswith("bagel_") and name.endswith(units[kind]) for name, kind in own.items()), own
