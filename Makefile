@@ -11,7 +11,7 @@ ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check lint format types imports stubs protos parity parity-bf16 parity-services \
-	toy-eval gallery clean
+	chaos bench toy-eval gallery clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -58,6 +58,12 @@ parity-bf16: $(VENV)/.dev  ## the same in bfloat16, against twice the reference'
 
 parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT process: make parity-services GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
+
+chaos: $(VENV)/.dev  ## 100 kills in the middle of a transfer over every transport; writes docs/evidence/chaos-transport.txt
+	@$(ONE_THREAD) bash -o pipefail -c '$(BIN)/python -m tests.chaos.transport | tee docs/evidence/chaos-transport.txt'
+
+bench: $(VENV)/.dev  ## every way to move KV pages, side by side; writes docs/evidence/transport-bench.txt
+	@bash -o pipefail -c '$(BIN)/python -m benchmarks.transport --planes shm,zeromq,mooncake | tee docs/evidence/transport-bench.txt'
 
 toy-eval: $(VENV)/.stage  ## 400 held-out tasks through the services, judged by code: a table, out/toy-eval.json and .png
 	$(BIN)/python -m training.evaluation

@@ -11,7 +11,7 @@ Every method may be called from any thread; `fetch` blocks until done or until i
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -151,6 +151,15 @@ class DataPlane(Protocol):
 
     def close(self) -> None:
         """Stop serving and free what the plane holds. Regions stay valid."""
+        ...
+
+
+@runtime_checkable
+class KeepsCopies(Protocol):
+    """A data plane that readers get pages from elsewhere than from the holder's pool, so it is told of changes."""
+
+    def refresh(self, published: Sequence[int]) -> None:
+        """Pages were published, with these generations, or given back: the pool says which. Returns at once."""
         ...
 
 

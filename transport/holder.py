@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import xxhash
 
-from transport.base import DataPlane, Endpoint
+from transport.base import DataPlane, Endpoint, KeepsCopies
 from transport.pool import Pool
 from transport.publications import Publications
 from transport.reading import check_generations
@@ -32,7 +32,9 @@ class Holder:
         On a GPU the caller must own the device.
         """
         self.pool.expose(pages)
-        return self._publications.publish(handle_id, pages)
+        generations = self._publications.publish(handle_id, pages)
+        self._refresh_copies(generations)
+        return generations
 
     def digests(self, pages: Sequence[int], generations: Sequence[int]) -> list[int]:
         """xxh3-64 of published pages, for planes whose bytes travel. Raises LeaseEndedError."""
@@ -64,6 +66,7 @@ class Holder:
     def release(self, handle_id: str) -> None:
         """End or abort a handle with its grants; its pages may change from now on. Unknown handles are ignored."""
         self._publications.release(handle_id)
+        self._refresh_copies(())
 
     def check(self, token: bytes, epoch: int) -> None:
         """Whether a token opens a grant. Raises TransferRefusedError, LeaseEndedError or StaleEpochError."""
@@ -85,6 +88,11 @@ class Holder:
         for plane in self._planes:
             plane.close()
         self.pool.close()
+
+    def _refresh_copies(self, published: Sequence[int]) -> None:
+        for plane in self._planes:
+            if isinstance(plane, KeepsCopies):
+                plane.refresh(published)
 
     def _slice(self, start: int, count: int) -> memoryview:
         return self._view[start * self.page_bytes : (start + count) * self.page_bytes]

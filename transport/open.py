@@ -64,7 +64,16 @@ def _open(config: PlaneConfig, hub: MemoryHub) -> DataPlane:
 
             return MooncakePlane(_host(config.host), protocol=config.protocol, device=config.device)
         case MooncakeStoreConfig():
-            raise ConfigError("mooncake_store is not built yet")
+            from transport.mooncake_store import MooncakeStorePlane  # an extra
+
+            return MooncakeStorePlane(
+                _host(config.host),
+                master=config.master,
+                metadata_server=config.metadata_server,
+                protocol=config.protocol,
+                segment_bytes=config.segment_bytes,
+                buffer_bytes=config.buffer_bytes,
+            )
 
 
 def _host(host: str) -> str:

@@ -71,17 +71,20 @@ class ShmPlane:
     def attach(self, request: FetchRequest) -> AttachedPool:
         key = request.address, request.epoch
         with self._lock:
+            # Pools of dead holders are of no use any more, and as large as ever.
+            for dead in [k for k, attached in self._attached.items() if not attached.alive()]:
+                self._attached.pop(dead).close()
+            if key in self._attached:
+                return self._attached[key]
+        # Outside of the lock: whoever reads from another holder shall not wait for one that has stopped.
+        attached = _connect(request)
+        with self._lock:
             known = self._attached.get(key)
-            if known is not None and known.alive():
+            if known is not None and known.alive():  # another reader was faster
+                attached.close()
                 return known
-            if known is not None:
-                known.close()
-            # Pools of a holder's earlier lives are of no use any more.
-            for old in [k for k in self._attached if k[0] == request.address]:
-                self._attached.pop(old).close()
-            attached = _connect(request)
             self._attached[key] = attached
-            return attached
+        return attached
 
     def prepare(self, landing: Region) -> None:
         """Any memory will do."""

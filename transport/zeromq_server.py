@@ -1,5 +1,7 @@
 """The holder's thread of the ZeroMQ plane: one ROUTER socket, asks answered in order."""
 
+import contextlib
+import os
 import threading
 
 import zmq
@@ -14,6 +16,7 @@ from transport.zeromq_wire import Answer, Ask
 MAX_ASK_PAGES = 1 << 16
 MAX_ASK_BYTES = 64 << 20
 MAX_REASON_BYTES = 1024
+_IPC = "ipc://"
 
 
 class ZeroMqServer:
@@ -36,10 +39,13 @@ class ZeroMqServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and close its sockets."""
+        """End the thread, close its sockets, remove the file of one that has a path."""
         self._stop_out.send(b"")
         self._thread.join()
         self._stop_out.close(linger=0)
+        if self.address.startswith(_IPC):  # libzmq leaves it behind; a name with `@` has none
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.address.removeprefix(_IPC))
 
     def _run(self) -> None:
         poller = zmq.Poller()

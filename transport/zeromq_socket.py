@@ -2,8 +2,9 @@
 
 import zmq
 
-HEARTBEAT_MS = 1000
-SILENCE_MS = 4000  # a peer that is silent so long is lost
+HEARTBEAT_MS = 500
+# A peer is lost that is silent so long after a heartbeat: at most HEARTBEAT_MS + SILENCE_MS after its last word.
+SILENCE_MS = 3500
 
 
 def open_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, *, ipv6: bool = True) -> "zmq.Socket[bytes]":
@@ -14,6 +15,8 @@ def open_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, *, ipv6: b
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
     socket.setsockopt(zmq.HANDSHAKE_IVL, SILENCE_MS)
+    # Else the kernel goes on for two minutes where nobody refuses.
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, SILENCE_MS)
     # The window bounds what is in flight; a full queue of a ROUTER would drop answers in silence.
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)

@@ -24,6 +24,7 @@ from tests.parity.golden import Case, Golden
 from tests.parity.image_cases import check_picture
 from tests.parity.report import Report
 from tests.processes import running_stage
+from tests.transport.store_servers import store_servers
 
 TIMEOUT_S = 120.0
 
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--page-tokens", type=int, nargs="*", default=[16, 7])
-    parser.add_argument("--transports", nargs="*", default=["shm", "zeromq", "mooncake"])
+    parser.add_argument("--transports", nargs="*", default=["shm", "zeromq", "mooncake", "mooncake_store"])
     parser.add_argument("--cases", nargs="*", help="only these")
     options = parser.parse_args(argv)
     golden = Golden(options.folder)
@@ -63,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
 async def _run(golden: Golden, cases: list[Case], flags: tuple[str, ...], dtype: str) -> list[Report]:
     reports = []
     with tempfile.TemporaryDirectory(prefix="bagel-parity-") as folder, contextlib.ExitStack() as stack:
+        if "mooncake_store" in flags:
+            _, master, metadata = stack.enter_context(store_servers())
+            flags = (*flags, "--mooncake-master", master, "--mooncake-metadata", metadata)
         noise = Path(folder) / "noise.safetensors"
         save_file({f"{_id(cases, c)}/{name}": c.tensors[name] for c in cases for name in _noise_names(c)}, noise)
         flags = ("--model", str(golden.checkpoint), "--test-noise", str(noise), "--kv-pool-tokens", "8192", *flags)

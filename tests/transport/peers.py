@@ -1,6 +1,7 @@
 """Peers as tests see them: real processes that hold or read pages, always ended."""
 
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -16,11 +17,14 @@ PATIENCE_S = 60.0
 
 
 class PeerProcess:
-    """A `tests.transport.peer` process; methods of its `Peer` are called with `do`."""
+    """A `tests.transport.peer` process; methods of its `Peer` are called with `do`.
 
-    def __init__(self) -> None:
+    `wrapped` is a command that becomes the process, such as one that gives it a network of its own.
+    """
+
+    def __init__(self, *wrapped: str) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "tests.transport.peer"],
+            [*wrapped, sys.executable, "-m", "tests.transport.peer"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -56,9 +60,17 @@ class PeerProcess:
     def send(self, signum: signal.Signals) -> None:
         self._child.send_signal(signum)
 
+    def pause(self) -> None:
+        """Stop it, and wait until it stands still."""
+        self.send(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+
     def kill(self) -> None:
         """End it at once, and wait until it is gone."""
         self._child.kill()
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
         self._child.wait()
 
     def stop(self) -> None:
@@ -81,9 +93,9 @@ class PeerProcess:
 
 
 @contextmanager
-def peer_process() -> Iterator[PeerProcess]:
+def peer_process(*wrapped: str) -> Iterator[PeerProcess]:
     """A peer for the time of a block."""
-    peer = PeerProcess()
+    peer = PeerProcess(*wrapped)
     try:
         yield peer
     finally:

@@ -24,6 +24,7 @@ from services.thinker.__main__ import STATUSES
 from services.thinker.execution import SealedContext
 from services.thinker.kv_servicer import KvSourceServicer
 from services.thinker.leases import Announcement, Lease, LeaseBook, Seal
+from tests.chaos.tcp_proxy import TcpProxy
 from tests.transport.kinds import open_reader, open_server
 from transport.base import Region
 from transport.errors import LeaseEndedError, PeerLostError, TransportError
@@ -31,7 +32,8 @@ from transport.holder import Holder
 from transport.planes import Planes
 from transport.pool import Pool
 
-LAYOUT = KvLayout(num_layers=2, num_kv_heads=1, head_dim=64, page_tokens=16, dtype="float32")
+LAYOUT = KvLayout(num_layers=4, num_kv_heads=2, head_dim=64, page_tokens=16, dtype="float32")
+PAGE_BYTES = LAYOUT.page_bytes
 EPOCH, PAGES = 77, 12
 CPU = torch.device("cpu")
 
@@ -131,6 +133,24 @@ async def test_a_finished_group_is_here_before_the_context_is_sealed(thinker: Th
     assert fetched.report.overlap >= (0 if zero_copy else 2 / 3)
     await until(lambda: thinker.leases.grants == 0)
     assert thinker.fetcher.landing.places.free_places == PAGES
+
+
+async def test_three_branches_move_each_page_once_counted_on_the_wire() -> None:
+    async with _thinker("zeromq-tcp", inline_bytes=0) as thinker:
+        proxy = TcpProxy("127.0.0.1", int(thinker.holder.endpoints[0].address.rsplit(":", 1)[1]))
+        handle = thinker.handle()
+        handle.data_endpoints[0].address = f"tcp://127.0.0.1:{proxy.port}"
+        # As of an edit: cfg_text is a prefix of gen, cfg_img a chain of its own with a text.
+        branches = {Role.GEN: (0, 1, 2, 3, 4, 5, 6, 7), Role.CFG_TEXT: (0, 1, 2, 3, 4, 5), Role.CFG_IMG: (9,)}
+        await thinker.announce([0, 1, 2, 3])
+        await thinker.announce([4, 5, 6, 7, 9])
+        contexts = tuple(SealedContext((role,), pages, 16 * len(pages), 5) for role, pages in branches.items())
+        await thinker.lease.announce(Seal(contexts=contexts, size=(32, 48), unique_pages=9))
+        fetched = await fetch(thinker, handle)
+        proxy.close()
+    unique = 9 * PAGE_BYTES
+    assert fetched.report.unique_bytes == fetched.report.moved_bytes == unique
+    assert unique <= proxy.passed_bytes <= 1.01 * unique
 
 
 async def test_two_readers_of_one_handle_get_it_each(thinker: Thinker) -> None:

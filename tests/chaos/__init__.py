@@ -1,0 +1,1 @@
+"""Rounds of real kills: `make chaos`."""

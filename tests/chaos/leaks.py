@@ -1,0 +1,36 @@
+"""What a process keeps over many rounds: descriptors, threads, memory."""
+
+import time
+from typing import Any
+
+from tests.chaos.rig import require
+from tests.transport.peers import PeerProcess
+
+CLOSING_S = 10.0  # sockets are closed behind the scenes, those of a stopped peer after its silence
+GROWTH = 1.10
+KEEPS_MIB = 16  # of memory that an allocator does not give back
+
+
+class Leaks:
+    """A process that is to survive, which has served once already."""
+
+    def __init__(self, survivor: PeerProcess) -> None:
+        self._survivor = survivor
+        self._first: dict[str, Any] = survivor.do("state")
+        self._last = self._first
+
+    def check(self) -> None:
+        """Raises ViolationError when it has more than at first, and does not let go of it."""
+        until_s = time.monotonic() + CLOSING_S
+        self._last = self._survivor.do("state")
+        while self._grown() and time.monotonic() < until_s:
+            self._last = self._survivor.do("state")
+        require(not self._grown(), f"a survivor has grown: {self}")
+
+    def _grown(self) -> bool:
+        most_mib = self._first["rss_mib"] * GROWTH + KEEPS_MIB
+        more = any(self._last[name] > self._first[name] for name in ("fds", "threads"))
+        return more or self._last["rss_mib"] > most_mib
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:.0f} to {self._last[name]:.0f}" for name, value in self._first.items())

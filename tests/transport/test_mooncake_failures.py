@@ -1,0 +1,180 @@
+"""Mooncake's Transfer Engine when a side fails: a typed error in time, and nothing written once it has settled."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.transport.mooncake_holder import HolderProcess, Published, holder_process
+from tests.transport.mooncake_reader import (
+    BIG_PAGE_BYTES,
+    BIG_PAGES,
+    PAGE_BYTES,
+    PAGES,
+    PATIENCE_S,
+    Midway,
+    Reader,
+)
+from transport.base import Region
+from transport.errors import (
+    LeaseEndedError,
+    PeerLostError,
+    TransferCancelledError,
+    TransferTimeoutError,
+    TransportError,
+)
+
+SETTLES_S = 15.0
+
+
+@pytest.fixture
+def big() -> Iterator[HolderProcess]:
+    with holder_process(pages=BIG_PAGES, page_bytes=BIG_PAGE_BYTES) as running:
+        yield running
+
+
+@pytest.fixture
+def big_reader() -> Iterator[Reader]:
+    opened = Reader(BIG_PAGES * BIG_PAGE_BYTES)
+    yield opened
+    opened.plane.close()
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_pages_given_back_while_they_are_read_are_noticed(
+    big: HolderProcess, big_reader: Reader, announced: bool
+) -> None:
+    what = big.publish(range(BIG_PAGES))
+    if not announced:
+        what.generations = []
+    error = big_reader.failed(big_reader.request(big, what), Midway(big_reader, big.release))
+    assert isinstance(error, LeaseEndedError)
+
+
+def test_a_dead_holder_is_noticed_at_once_and_a_new_one_at_another_port_works() -> None:
+    reader = Reader(PAGES * PAGE_BYTES)
+    with holder_process() as first:
+        what = first.publish(range(8))
+        reader.fetch(reader.request(first, what))
+        first.kill()
+        started = time.monotonic()
+        for _ in range(2):  # while its engine is known, and from anew
+            assert isinstance(reader.failed(reader.request(first, what)), PeerLostError)
+        assert time.monotonic() - started < 1.0
+        with holder_process(epoch=8) as second:
+            assert second.address != first.address
+            what = second.publish(range(8))
+            reader.wipe()
+            reader.fetch(reader.request(second, what))
+            reader.check(second, what)
+    reader.plane.close()
+
+
+def test_a_holder_killed_in_the_middle_is_lost_at_once(big: HolderProcess, big_reader: Reader) -> None:
+    request = big_reader.request(big, big.publish(range(BIG_PAGES)))
+    started = time.monotonic()
+    error = big_reader.failed(request, Midway(big_reader, big.kill))
+    assert isinstance(error, PeerLostError)
+    assert time.monotonic() - started < 2.0
+    assert error.settled is not None
+    assert error.settled.wait(SETTLES_S)
+
+
+@pytest.mark.parametrize("when", ["before the first contact", "between transfers", "in the middle"])
+def test_a_stopped_holder_is_given_up_within_5_s_and_writes_nothing_afterwards(
+    big: HolderProcess, big_reader: Reader, when: str
+) -> None:
+    what = big.publish(range(BIG_PAGES))
+    if when != "before the first contact":
+        big_reader.fetch(big_reader.request(big, _first(what)))
+    big_reader.wipe()
+    request = big_reader.request(big, what)
+    if when == "in the middle":
+        error = big_reader.failed(request, Midway(big_reader, lambda: big.send(signal.SIGSTOP)))
+    else:
+        big.send(signal.SIGSTOP)
+        error = big_reader.failed(request)
+    assert time.monotonic() < request.deadline_s - PATIENCE_S + 5.0
+    assert isinstance(error, PeerLostError)
+    assert (error.settled is not None) is (when == "in the middle")
+    _read_another_holder(big_reader)
+
+    assert error.settled is None or error.settled.wait(SETTLES_S)
+    big_reader.wipe()
+    big.send(signal.SIGCONT)
+    # It lives again, and what it had not sent would come now, beside this.
+    _eventually(lambda: big_reader.plane.unreachable(big.address) is None)
+    whole = Region(torch.zeros(BIG_PAGES * BIG_PAGE_BYTES, dtype=torch.uint8))
+    big_reader.plane.prepare(whole)
+    assert big_reader.fetch(replace(big_reader.request(big, what), into=whole)).pages == BIG_PAGES
+    assert big_reader.untouched()
+
+
+def test_a_cancelled_transfer_ends_at_once_and_settles(big: HolderProcess, big_reader: Reader) -> None:
+    what = big.publish(range(BIG_PAGES))
+
+    cancelled = Midway(big_reader, lambda: cancelled.set())
+    error = big_reader.failed(big_reader.request(big, what), cancelled)
+    assert isinstance(error, TransferCancelledError)
+    _check_settled(big_reader, big, what, error)
+
+
+def test_a_deadline_in_the_middle_is_kept(big: HolderProcess, big_reader: Reader) -> None:
+    what = big.publish(range(BIG_PAGES))
+    big_reader.fetch(big_reader.request(big, _first(what)))
+    big_reader.wipe()
+    started = time.monotonic()
+    error = big_reader.failed(big_reader.request(big, what, within_s=0.02))
+    assert isinstance(error, TransferTimeoutError)
+    assert time.monotonic() - started < 0.5
+    _check_settled(big_reader, big, what, error)
+
+
+def test_closing_ends_transfers_and_leaves_no_thread_behind(big: HolderProcess) -> None:
+    before, tasks = set(threading.enumerate()), len(os.listdir("/proc/self/task"))
+    reader = Reader(BIG_PAGES * BIG_PAGE_BYTES)
+    request = reader.request(big, big.publish(range(BIG_PAGES)))
+    closing = threading.Thread(target=reader.plane.close)
+    error = reader.failed(request, Midway(reader, closing.start))
+    assert isinstance(error, PeerLostError)
+    assert error.settled is not None
+    closing.join()
+    assert error.settled.is_set()
+    reader.plane.close()
+    with pytest.raises(PeerLostError, match="is closed"):
+        reader.fetch(request)
+    assert set(threading.enumerate()) == before
+    _eventually(lambda: len(os.listdir("/proc/self/task")) <= tasks)
+
+
+def _first(what: Published, count: int = 1) -> Published:
+    return Published(what.pages[:count], what.generations[:count], what.digests[:count])
+
+
+def _read_another_holder(reader: Reader) -> None:
+    aside = Region(torch.zeros(2 * PAGE_BYTES, dtype=torch.uint8))
+    reader.plane.prepare(aside)
+    with holder_process(pages=PAGES, page_bytes=PAGE_BYTES) as other:
+        request = reader.request(other, other.publish([1, 2]))
+        assert reader.fetch(replace(request, into=aside)).pages == 2
+
+
+def _check_settled(reader: Reader, holder: HolderProcess, what: Published, error: TransportError) -> None:
+    """Once settled, nothing of the failed transfer is written, and the next one is right."""
+    assert error.settled is not None
+    assert error.settled.wait(SETTLES_S)
+    reader.wipe()
+    few = _first(what, 4)
+    reader.fetch(reader.request(holder, few, [9, 10, 11, 12]))
+    reader.check(holder, few, [9, 10, 11, 12])
+
+
+def _eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SETTLES_S
+    while not condition():
+        assert time.monotonic() < deadline

@@ -1,0 +1,231 @@
+"""Mooncake's store with real servers and a holder in another process: what is found, and what is not any more."""
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bagel.errors import ConfigError
+from tests.ports import free_port
+from tests.processes import Process
+from tests.transport.mooncake_holder import HolderProcess, Published, holder_process
+from tests.transport.mooncake_reader import PAGE_BYTES, PAGES, Midway, Reader
+from tests.transport.store_servers import Servers, store_servers
+from transport.errors import (
+    LeaseEndedError,
+    PeerLostError,
+    StaleEpochError,
+    TransferCancelledError,
+    TransferCorruptError,
+    TransferRefusedError,
+    TransferTimeoutError,
+)
+from transport.holder import Holder
+from transport.mooncake_store import MooncakeStorePlane
+from transport.mooncake_store_address import StoreAddress
+from transport.pool import Pool
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with store_servers() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def holder(servers: Servers) -> Iterator[HolderProcess]:
+    with holder_process(pages=PAGES, page_bytes=PAGE_BYTES, store=servers[1:]) as running_holder:
+        yield running_holder
+
+
+@pytest.fixture(scope="module")
+def reader(servers: Servers) -> Iterator[Reader]:
+    opened = _reader(servers)
+    yield opened
+    opened.plane.close()
+
+
+def test_published_pages_are_found_and_land_where_they_are_to(reader: Reader, holder: HolderProcess) -> None:
+    for pages, places in (
+        (list(range(PAGES)), list(range(PAGES))),
+        (random.Random(1).sample(range(PAGES), 20), random.Random(2).sample(range(PAGES), 20)),
+        ([63], [0]),
+    ):
+        reader.wipe()
+        what = holder.publish(pages)
+        report = reader.fetch(reader.request(holder, what, places))
+        assert (report.pages, report.num_bytes) == (len(pages), len(pages) * PAGE_BYTES)
+        reader.check(holder, what, places)
+    assert reader.plane.unreachable(holder.address) is None
+
+
+def test_a_page_that_was_given_back_is_gone_and_its_next_publication_is_another(
+    reader: Reader, holder: HolderProcess
+) -> None:
+    holder.release()
+    before = holder.publish([5, 6], handle="before")
+    holder.release("before")
+    after = holder.publish([6], handle="after")
+    reader.fetch(reader.request(holder, after))
+    started = time.monotonic()
+    with pytest.raises(LeaseEndedError, match="page 5 is not in Mooncake's store"):
+        reader.fetch(reader.request(holder, before))
+    assert time.monotonic() - started < 2.0
+    holder.release("after")
+
+
+def test_what_does_not_fit_or_is_of_another_life_is_refused(reader: Reader, holder: HolderProcess) -> None:
+    holder.release()
+    what = holder.publish([1, 2, 3])
+    request = reader.request(holder, what)
+    with pytest.raises(StaleEpochError):
+        reader.fetch(replace(request, epoch=6))
+    with pytest.raises(TransferRefusedError, match="beyond the holder's 64 pages"):
+        reader.fetch(reader.request(holder, Published([PAGES], [1], [1])))
+    with pytest.raises(TransferRefusedError, match="0 generations for 3 pages"):
+        reader.fetch(replace(request, generations=[]))
+    with pytest.raises(TransferCorruptError, match="page 1 "):
+        reader.fetch(replace(request, digests=[what.digests[0], 7, what.digests[2]]))
+    with pytest.raises(TransferCorruptError, match=f"has {PAGE_BYTES} B, not {PAGE_BYTES // 2}"):
+        reader.fetch(replace(request, page_bytes=PAGE_BYTES // 2))
+    with pytest.raises(TransferRefusedError, match="no address of a holder in Mooncake's store"):
+        reader.fetch(replace(request, address="tcp://127.0.0.1:5"))
+
+
+def test_a_page_that_never_comes_ends_with_the_deadline_or_the_cancellation(
+    reader: Reader, holder: HolderProcess
+) -> None:
+    never = Published([9], [10**9], [0])
+    started = time.monotonic()
+    with pytest.raises(TransferTimeoutError):
+        reader.fetch(reader.request(holder, never, within_s=0.3))
+
+    class Soon(Midway):
+        def is_set(self) -> bool:
+            return time.monotonic() > started + 0.6
+
+    with pytest.raises(TransferCancelledError):
+        reader.fetch(reader.request(holder, never), Soon(reader, lambda: None))
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_stopped_holder_is_given_up_within_5_s_and_others_are_read_meanwhile(servers: Servers) -> None:
+    reader = _reader(servers)
+    with holder_process(store=servers[1:]) as stopped, holder_process(store=servers[1:]) as other:
+        what, more = stopped.publish(range(8)), other.publish(range(8, 16))
+        reader.fetch(reader.request(stopped, what))
+        stopped.send(signal.SIGSTOP)
+        reader.wipe()
+        started = time.monotonic()
+        with pytest.raises(PeerLostError) as lost:
+            reader.fetch(reader.request(stopped, what))
+        assert time.monotonic() - started < 5.0
+        assert lost.value.settled is None
+        assert reader.untouched()
+        assert reader.fetch(reader.request(other, more)).pages == 8
+        reader.check(other, more)
+    reader.plane.close()
+
+
+def test_a_killed_holder_s_pages_are_lost_and_its_next_life_is_read(servers: Servers) -> None:
+    reader = _reader(servers)
+    with holder_process(store=servers[1:]) as first:
+        what = first.publish(range(8))
+        reader.fetch(reader.request(first, what))
+        first.kill()
+        with pytest.raises((PeerLostError, LeaseEndedError)):
+            reader.fetch(reader.request(first, what))
+        with holder_process(store=servers[1:], epoch=8) as second:
+            what = second.publish(range(8))
+            reader.wipe()
+            reader.fetch(reader.request(second, what))
+            reader.check(second, what)
+    reader.plane.close()
+
+
+def test_the_engine_waits_for_no_store_and_copies_follow_once_it_answers() -> None:
+    with store_servers() as servers:
+        master = _child(servers[0], "master")
+        with holder_process(store=servers[1:]) as holder:
+            reader = _reader(servers)
+            reader.fetch(reader.request(holder, holder.publish([0])))
+            os.kill(master, signal.SIGSTOP)
+            started = time.monotonic()
+            what = holder.publish(range(1, 9))
+            assert time.monotonic() - started < 1.0
+            with pytest.raises(PeerLostError, match="did not answer within"):
+                reader.fetch(reader.request(holder, what))
+            assert time.monotonic() - started < 6.0
+            os.kill(master, signal.SIGCONT)
+            reader.wipe()
+            _eventually(lambda: reader.fetch(reader.request(holder, what)))
+            reader.check(holder, what)
+            reader.plane.close()
+
+
+def test_a_segment_that_is_smaller_than_the_pool_is_refused(servers: Servers) -> None:
+    plane = MooncakeStorePlane(master=servers[1], metadata_server=servers[2], segment_bytes=1 << 20)
+    pool = Pool(num_pages=32, page_bytes=PAGE_BYTES, epoch=1, device=torch.device("cpu"))
+    with pytest.raises(ConfigError, match="raise `segment`"):
+        Holder(pool, [plane])
+    plane.close()
+
+
+def test_a_master_that_is_not_there_is_named(reader: Reader) -> None:
+    port = free_port()
+    plane = MooncakeStorePlane(master=f"127.0.0.1:{port}", metadata_server="P2PHANDSHAKE")
+    address = StoreAddress(f"127.0.0.1:{port}", "0" * 16, 1, 1, "P2PHANDSHAKE")
+    assert StoreAddress.parse(str(address)) == address
+    assert "Connection refused" in (plane.unreachable(str(address)) or "")
+    plane.close()
+
+
+def test_the_servers_listen_where_they_are_told_and_end_with_their_command() -> None:
+    with store_servers() as (process, master, metadata):
+        ports = {int(re.findall(r":(\d+)", where)[0]) for where in (master, metadata)}
+        assert _listening(ports) == {"127.0.0.1"}
+        children = [_child(process, name) for name in ("master", "metadata")]
+        process.send(signal.SIGKILL)
+        process.wait_exit()
+        _eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+def _reader(servers: Servers) -> Reader:
+    return Reader(PAGES * PAGE_BYTES, MooncakeStorePlane(master=servers[1], metadata_server=servers[2]))
+
+
+def _child(process: Process, name: str) -> int:
+    """Process id of one of the command's servers."""
+    started = [json.loads(line) for line in process.lines if '"started"' in line]
+    return next(int(event["pid"]) for event in started if event["child"] == name)
+
+
+def _listening(ports: set[int]) -> set[str]:
+    """Addresses at which somebody listens on these ports."""
+    found = set()
+    for line in [line for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]:
+        address, port = line.split()[1].split(":")
+        if line.split()[3] == "0A" and int(port, 16) in ports:
+            found.add(socket.inet_ntop(socket.AF_INET, bytes.fromhex(address)[::-1]) if len(address) == 8 else address)
+    return found
+
+
+def _eventually(done: Callable[[], object]) -> None:
+    """Until it says yes, or does not fail."""
+    deadline_s = time.monotonic() + 30.0
+    while True:
+        try:
+            if done():
+                return
+        except (PeerLostError, LeaseEndedError):
+            pass
+        assert time.monotonic() < deadline_s
