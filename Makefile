@@ -59,7 +59,8 @@ parity-bf16: $(VENV)/.dev  ## the same in bfloat16, against twice the reference'
 parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT process: make parity-services GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
 
-chaos: $(VENV)/.dev  ## 100 kills in the middle of a transfer over every transport; writes docs/evidence/chaos-transport.txt
+chaos: $(VENV)/.dev  ## 100 kills in the middle of a transfer over every transport, and 210 contract cases each; writes docs/evidence/
+	CONTRACT_CASES=210 $(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt
 	@$(ONE_THREAD) bash -o pipefail -c '$(BIN)/python -m tests.chaos.transport | tee docs/evidence/chaos-transport.txt'
 
 bench: $(VENV)/.dev  ## every way to move KV pages, side by side; writes docs/evidence/transport-bench.txt
