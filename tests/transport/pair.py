@@ -78,7 +78,7 @@ def new_pool() -> Pool:
     return pool
 
 
-KINDS = (*WITHIN_ONE_PROCESS, *ACROSS_PROCESSES, "shm-unnamed", "mooncake")
+KINDS = (*WITHIN_ONE_PROCESS, *ACROSS_PROCESSES, "shm-unnamed")
 
 
 @contextmanager
