@@ -60,7 +60,8 @@ parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT pr
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
 
 chaos: $(VENV)/.dev  ## 100 kills in the middle of a transfer over every transport, and 210 contract cases each; writes docs/evidence/
-	CONTRACT_CASES=210 $(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt
+	@CONTRACT_CASES=210 bash -o pipefail -c \
+		'$(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt'
 	@$(ONE_THREAD) bash -o pipefail -c '$(BIN)/python -m tests.chaos.transport | tee docs/evidence/chaos-transport.txt'
 
 bench: $(VENV)/.dev  ## every way to move KV pages, side by side; writes docs/evidence/transport-bench.txt

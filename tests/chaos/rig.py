@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from tempfile import mkdtemp
 from typing import Any
 
 from tests.transport.peers import PeerProcess
@@ -53,7 +52,8 @@ class Rig:
 
     def __init__(self, kind: str, folder: Path, sizes: Sizes, random: Random) -> None:
         self.kind, self.sizes, self.random = kind, sizes, random
-        self._folder, self.epoch = Path(mkdtemp(dir=folder)), FIRST_EPOCH
+        self._folder, self.epoch = folder, FIRST_EPOCH
+        self._not_ours = set(folder.iterdir())
         self._handles = self._pulls = 0
         self._dead_sockets: list[str] = []
         self._started: list[PeerProcess] = []
@@ -93,7 +93,7 @@ class Rig:
         """End holder and reader in order. Raises ViolationError when they leave something behind."""
         self.holder.do("end", name="pool")
         self.reader.do("end", name="landing")
-        left = [str(path) for path in self._folder.iterdir()]
+        left = [str(path) for path in set(self._folder.iterdir()) - self._not_ours]
         left = [path for path in left if not any(address.endswith(path) for address in self._dead_sockets)]
         require(not left, f"{left} were left behind by holders that ended in order")
 

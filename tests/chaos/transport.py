@@ -10,10 +10,12 @@ from pathlib import Path
 
 from tests.chaos.rig import Sizes
 from tests.chaos.transport_kills import LIMIT_S, Report, Strike, run
-from tests.transport.kinds import ACROSS_PROCESSES
+from tests.transport.kinds import ACROSS_PROCESSES, OVER_MOONCAKE
+from tests.transport.store_servers import servers_of
 
 PAGE_BYTES = 896 << 10  # 16 tokens of the 7B model
 SHARED_MEMORY = Path("/dev/shm")
+KINDS = (*ACROSS_PROCESSES, *OVER_MOONCAKE)
 
 
 def table(reports: list[Report]) -> str:
@@ -39,7 +41,7 @@ def main() -> int:
     """Exit status 0 when nothing was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100, help="of each kind")
-    parser.add_argument("--kinds", nargs="+", default=ACROSS_PROCESSES, choices=ACROSS_PROCESSES)
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--mib", type=int, default=256, help="of a transfer")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32), help="the one of a run to repeat")
     options = parser.parse_args()
@@ -50,7 +52,8 @@ def main() -> int:
     for kind in options.kinds:
         with tempfile.TemporaryDirectory(prefix="bagel-chaos-") as folder:
             say = lambda text: print(f"{time.monotonic() - started:5.0f} s  {text}", flush=True)  # noqa: E731
-            reports.append(run(kind, Path(folder), sizes, options.rounds, options.seed, say))
+            with servers_of(kind, Path(folder)):
+                reports.append(run(kind, Path(folder), sizes, options.rounds, options.seed, say))
     violations = [text for report in reports for text in report.violations]
     left = sorted(str(path) for path in set(SHARED_MEMORY.iterdir()) - before)
     if left:

@@ -14,7 +14,7 @@ from transport.zeromq import ZeroMqPlane
 WITHIN_ONE_PROCESS = ("memory",)
 ACROSS_PROCESSES = ("shm", "zeromq-tcp", "zeromq-ipc")
 OVER_MOONCAKE = ("mooncake", "mooncake_store")
-NETWORK = ("zeromq-tcp",)  # those that reach other hosts
+NETWORK = ("zeromq-tcp", "mooncake")  # those that reach other hosts
 ONE_PORT = ("zeromq-tcp",)  # those whose address is a single TCP port: a test may stand in between
 LOOPBACK = "127.0.0.1"
 HUB = MemoryHub()

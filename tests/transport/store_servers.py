@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.ports import free_port
@@ -29,6 +29,11 @@ def store_of(folder: Path) -> Iterator[None]:
     with store_servers() as (_, master, metadata):
         (folder / _FILE).write_text(json.dumps([master, metadata]), encoding="utf-8")
         yield
+
+
+def servers_of(kind: str, folder: Path) -> AbstractContextManager[None]:
+    """What a kind of plane needs besides its two processes."""
+    return store_of(folder) if kind == "mooncake_store" else nullcontext()
 
 
 def where(folder: str | Path) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Kill rounds, shortened: one of every strike over every plane between processes. `make chaos` is the long run."""
+"""Kill rounds, shortened: one of every strike. `make chaos` is the long run, over Mooncake's store as well."""
 
 import secrets
 import threading
@@ -17,10 +17,11 @@ from tests.transport.peers import peer_process
 from transport.errors import TransportError
 
 SIZES = Sizes(pages=73, page_bytes=896 << 10)  # 64 MiB
+KINDS = (*ACROSS_PROCESSES, "mooncake")
 WAITING = 3
 
 
-@pytest.mark.parametrize("kind", ACROSS_PROCESSES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_whoever_survives_a_kill_in_mid_transfer_knows_it_in_time_and_serves_the_next(
     kind: str, tmp_path: Path
 ) -> None:
