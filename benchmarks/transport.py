@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -39,14 +40,17 @@ def measure(side: ReadingSide, planes: list[str], rounds: int) -> list[dict[str,
     rows, ways = [], ways_of(side, planes)
     for mib in SIZES_MIB:
         for number in range(rounds + WARM_UP):
-            turn, near = side.turn(mib, number), None
+            turn = side.turn(mib, number)
             seconds = {}
-            for name, way in ways.items():
-                seconds[name] = way(turn)
+            # What ran just before leaves caches its way: the order changes with the round, and a copy stands between.
+            for name in Random(number).sample(list(ways), len(ways)):
+                side.memcpy(turn)
+                seconds[name] = ways[name](turn)
                 if name in planes or name == "shm, copied":
                     assert side.landed(turn), name
             if "mooncake" in planes:
                 near = side.turn(mib, number, neighbours=True)
+                side.memcpy(near)
                 seconds["mooncake, neighbours"] = side.fetch("mooncake", near)
             if number >= WARM_UP:
                 rows.append({"mib": mib, "bytes": turn.num_bytes, "round": number, "seconds": seconds})
@@ -56,7 +60,7 @@ def measure(side: ReadingSide, planes: list[str], rounds: int) -> list[dict[str,
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Median milliseconds and GB/s by way and size, as Markdown."""
-    names = list(rows[0]["seconds"])
+    names = sorted(rows[0]["seconds"])
     lines = ["| way | " + " | ".join(f"{mib} MiB" for mib in SIZES_MIB) + " |", "|---" * (len(SIZES_MIB) + 1) + "|"]
     for name in names:
         cells = []

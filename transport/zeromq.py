@@ -24,9 +24,11 @@ from transport.zeromq_wire import Answer, Ask
 CAPABILITIES = Capabilities(name="zeromq", secure=True)
 FRAME_BYTES = 896 << 10  # pages of one ask, together, unless one page is larger
 MANY_CORES = 4
-WINDOW = 3  # asks in flight on a connection: 2.6 MiB each; on one host more only leaves the caches
+# Asks in flight on a connection, 1.8 MiB: on one host more only leaves the caches, and a long fat network takes more
+# connections.
+WINDOW = 2
 LOST_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-POLL_MS = 50  # how soon a cancelled fetch stops
+POLL_MS = 50  # how soon a cancelled fetch, or one whose holder is gone, stops
 
 Socket = zmq.Socket[bytes]
 
@@ -113,32 +115,26 @@ class _Fetch:
         self._context, self._request, self._landing = context, request, landing
         self._cancelled, self._digests = cancelled, digests
         self._pieces = pieces(request.copies, max(1, FRAME_BYTES // request.page_bytes))
-        self._next = 0
-        self._missing: set[int] = set()
 
     def run(self, connections: int) -> None:
-        """Pull every piece. Raises TransportError."""
+        """Pull every piece. Raises TransportError.
+
+        Pieces go round the connections, and each connection answers in order, so they are received in order.
+        """
         sockets = [open_socket(self._context, zmq.DEALER) for _ in range(min(connections, len(self._pieces)))]
         monitors = [socket.get_monitor_socket(LOST_EVENTS) for socket in sockets]
-        poller = zmq.Poller()
-        for socket in (*sockets, *monitors):
-            poller.register(socket, zmq.POLLIN)
+        ahead = WINDOW * len(sockets)
         try:
             for socket in sockets:
+                socket.setsockopt(zmq.RCVTIMEO, POLL_MS)
                 socket.connect(self._request.address)
-            for _ in range(WINDOW):
-                for socket in sockets:
-                    self._ask(socket)
-            while self._missing:
-                ready = self._wait(poller)
-                if not ready.keys().isdisjoint(monitors) and ready.keys().isdisjoint(sockets):
-                    raise PeerLostError(
-                        f"{self._request.address}: nobody listens there, or the holder closed the connection"
-                    )
-                for socket in sockets:
-                    if socket in ready:
-                        self._receive(socket)
-                        self._ask(socket)
+            for index in range(min(ahead, len(self._pieces))):
+                self._ask(sockets[index % len(sockets)], index)
+            for index in range(len(self._pieces)):
+                turn = index % len(sockets)
+                self._receive(sockets[turn], monitors[turn], index)
+                if index + ahead < len(self._pieces):
+                    self._ask(sockets[turn], index + ahead)
         except zmq.ZMQError as error:
             raise PeerLostError(f"{self._request.address}: {error}") from error
         finally:
@@ -147,31 +143,30 @@ class _Fetch:
                 monitor.close(linger=0)
                 socket.close(linger=0)
 
-    def _ask(self, socket: Socket) -> None:
-        """One more piece, if there is one."""
-        if self._next == len(self._pieces):
-            return
-        _, piece = self._pieces[self._next]
-        self._missing.add(self._next)
-        socket.send(Ask(self._next, self._request.epoch, self._request.token, piece.page, piece.count).pack())
-        self._next += 1
+    def _ask(self, socket: Socket, index: int) -> None:
+        _, piece = self._pieces[index]
+        socket.send(Ask(index, self._request.epoch, self._request.token, piece.page, piece.count).pack())
 
-    def _wait(self, poller: zmq.Poller) -> dict[Socket, int]:
+    def _head(self, socket: Socket, monitor: Socket) -> bytes:
+        """The first frame of the next answer."""
         while True:
-            left_ms = remaining_s(self._request, self._cancelled) * 1000
-            ready: dict[Socket, int] = dict(poller.poll(int(min(left_ms, POLL_MS)) + 1))
-            if ready:
-                return ready
+            remaining_s(self._request, self._cancelled)
+            try:
+                return socket.recv()
+            except zmq.Again:
+                if monitor.poll(0):
+                    raise PeerLostError(
+                        f"{self._request.address}: nobody listens there, or the holder closed the connection"
+                    ) from None
 
-    def _receive(self, socket: Socket) -> None:
-        answer = Answer.unpack(socket.recv())
+    def _receive(self, socket: Socket, monitor: Socket, asked: int) -> None:
+        answer = Answer.unpack(self._head(socket, monitor))
         if answer.status is not Status.OK:
             reason = socket.recv().decode(errors="replace") if socket.get(zmq.RCVMORE) else "no reason given"
             raise answer.status.error(reason)
-        if answer.sequence not in self._missing:
+        if answer.sequence != asked:
             raise TransferCorruptError("the holder answered with other pages than were asked for")
-        self._missing.remove(answer.sequence)
-        index, piece = self._pieces[answer.sequence]
+        index, piece = self._pieces[asked]
         if not socket.get(zmq.RCVMORE):
             raise TransferCorruptError("the holder's answer is cut short")
         size = piece.count * self._request.page_bytes
