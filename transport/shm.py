@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from torch import Tensor
@@ -153,8 +154,18 @@ class _Attached:
 
 
 def _connect(request: FetchRequest) -> _Attached:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        return _introduced(request)
+    except TimeoutError as error:
+        raise TransferTimeoutError(f"{request.address}: the holder did not answer in time") from error
+    except OSError as error:
+        raise PeerLostError(f"{request.address}: {error.strerror or error}") from error
+
+
+def _introduced(request: FetchRequest) -> _Attached:
+    """Say hello and map what comes; the connection is closed again unless everything went well."""
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         connection.settimeout(max(0.001, min(HELLO_TIMEOUT_S, request.deadline_s - time.monotonic())))
         connection.connect(socket_address(request.address))
         connection.sendall(hello(request.epoch, request.token))
@@ -165,13 +176,6 @@ def _connect(request: FetchRequest) -> _Attached:
             raise refusal(status)
         if len(descriptors) != 1:
             raise TransferRefusedError(f"{request.address}: the holder sent no descriptor; can it pass one here?")
-        return _Attached(ReadOnlyPool(descriptors[0]), connection, request.address)
-    except TimeoutError as error:
-        connection.close()
-        raise TransferTimeoutError(f"{request.address}: the holder did not answer in time") from error
-    except OSError as error:
-        connection.close()
-        raise PeerLostError(f"{request.address}: {error.strerror or error}") from error
-    except BaseException:
-        connection.close()
-        raise
+        attached = _Attached(ReadOnlyPool(descriptors[0]), connection, request.address)
+        stack.pop_all()
+        return attached

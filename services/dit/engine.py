@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from bagel.errors import BagelError, DeadlineError
+from bagel.errors import DeadlineError
 from bagel.images import encode
-from bagel.logs import get_logger
 from bagel.model.device import explained
 from bagel.model.flow import Step
 from bagel.model.kv import pool_view
@@ -161,6 +161,7 @@ class DitEngine:
         ticket = Ticket(request, position, Totals(time.monotonic()))
         self._tickets[request.request_id] = ticket
         ticket.fetching = asyncio.create_task(self._bring(ticket))
+        ticket.fetching.add_done_callback(partial(self._fetch_over, ticket))
         self._wake.set()
         return ticket
 
@@ -195,16 +196,16 @@ class DitEngine:
     async def _bring(self, ticket: Ticket) -> None:
         """Fetch a request's context and keep it readable until it is loaded."""
         request = ticket.request
-        try:
-            async with self.fetcher.fetched(request.handle, deadline_s=request.deadline_s) as fetched:
-                ticket.fetched = fetched
-                self.scheduler.fetched(request.request_id)
-                self._wake.set()
-                await ticket.loaded.wait()
-        except BagelError as error:
-            self._fail(ticket, error)
-        except Exception as error:  # noqa: BLE001 - a background task has nobody else to tell
-            get_logger().error("fetch_failed", exc_info=error)
+        async with self.fetcher.fetched(request.handle, deadline_s=request.deadline_s) as fetched:
+            ticket.fetched = fetched
+            self.scheduler.fetched(request.request_id)
+            self._wake.set()
+            await ticket.loaded.wait()
+
+    def _fetch_over(self, ticket: Ticket, fetching: "asyncio.Task[None]") -> None:
+        """Whatever ended the fetch is what its caller hears."""
+        error = None if fetching.cancelled() else fetching.exception()
+        if error is not None:
             self._fail(ticket, error)
 
     def _fail(self, ticket: Ticket, error: BaseException) -> None:
@@ -212,7 +213,7 @@ class DitEngine:
         if self._tickets.get(ticket.request.request_id) is ticket:
             self.scheduler.remove(ticket.request.request_id)
             ticket.events.put_nowait(error)
-            if ticket.fetching is not None and ticket.fetching is not asyncio.current_task():
+            if ticket.fetching is not None:
                 ticket.fetching.cancel()
             self._wake.set()
 

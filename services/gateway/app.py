@@ -114,9 +114,8 @@ async def _metrics(request: Request) -> Response:
 
 
 async def _startupz(request: Request) -> Response:
-    """Whether every stage was ready once: until then a slow load is no failure."""
     stages = _stages(request)
-    started = request.app.state.started = getattr(request.app.state, "started", False) or not stages.missing()
+    started = stages.started()
     return JSONResponse({"started": started, "reasons": stages.missing()}, status_code=200 if started else 503)
 
 

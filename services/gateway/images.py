@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.types import Message
 
 from bagel.errors import BagelError
 from bagel.logs import get_logger
@@ -76,14 +77,17 @@ class ImagesEndpoint:
         self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
     ) -> dict[str, object]:
         text: TextResult | None = None
+        image: ImageResult | None = None
         async with aclosing(happening):
             async for what in happening:
-                if isinstance(what, TextResult):
-                    text = what
-                if isinstance(what, ImageResult):
-                    pictures = [await _masked(picture, answer, files) for picture in what.pictures]
-                    return answer.body(text, replace(what, pictures=tuple(pictures)))
-        raise AssertionError("the DiT ended without a word")
+                match what:
+                    case TextResult():
+                        text = what
+                    case ImageResult():
+                        image = what
+        assert image is not None, "the DiT ended without a word"
+        pictures = [await _masked(picture, answer, files) for picture in image.pictures]
+        return answer.body(text, replace(image, pictures=tuple(pictures)))
 
     async def _stream(
         self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
@@ -105,13 +109,14 @@ class ImagesEndpoint:
             yield event(error.body())
 
     async def _read_form(self, request: Request) -> tuple[EditRequest, Files]:
-        length = request.headers.get("content-length", "")
-        most = self._serving.config.max_body_bytes
-        if length.isdigit() and int(length) > most:
-            message = f"the body is over {most} bytes; send smaller or fewer pictures"
-            raise invalid_request(message, code="request_too_large", status=413)
+        body = await self._serving.read_body(request)
+
+        async def whole() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
         try:
-            async with request.form(max_files=MAX_IMAGES + 1, max_fields=MAX_FORM_FIELDS) as form:
+            # The form's own parser has no limit for the whole.
+            async with Request(request.scope, whole).form(max_files=MAX_IMAGES + 1, max_fields=MAX_FORM_FIELDS) as form:
                 items = form.multi_items()
                 files = [(name, await value.read()) for name, value in items if isinstance(value, UploadFile)]
         except HTTPException as error:

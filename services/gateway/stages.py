@@ -39,6 +39,7 @@ class Stage:
     status: settings_pb2.StageStatus | None = None
     problem: str = "not tried yet"
     in_flight: int = 0
+    was_ready: bool = False  # at least once
 
     @property
     def ready(self) -> bool:
@@ -117,6 +118,10 @@ class Stages:
             reasons.append("thinker and dit serve different models: start both with the same one")
         return reasons
 
+    def started(self) -> bool:
+        """Whether a Thinker and a DiT were ready once: until then a slow load is no failure."""
+        return all(any(stage.was_ready for stage in stages) for stages in (self.thinkers, self.dits))
+
     def describe(self) -> list[dict[str, str | int]]:
         """Every stage."""
         return [stage.describe() for stage in (*self.thinkers, *self.dits)]
@@ -146,6 +151,7 @@ async def _watch(stage: Stage) -> None:
                 late += error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
                 if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED or late >= MAX_LATE_ANSWERS:
                     stage.status, stage.problem = None, _unreachable(error)
+            stage.was_ready |= stage.ready
             if stage.ready != was_ready:
                 get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
             if stage.ready:

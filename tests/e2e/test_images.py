@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -192,6 +193,15 @@ def test_bad_forms_are_refused_by_name(server: Server) -> None:
     )
     assert broken.status_code == 400
     assert broken.json()["error"]["message"]
+
+
+def test_a_form_of_unknown_length_is_bounded_too(server: Server) -> None:
+    def large() -> Iterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\n'
+        yield from (bytes(1 << 20) for _ in range(65))
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    assert server.http.post(EDITS, content=large(), headers=headers).status_code == 413
 
 
 def test_variations_are_gone_with_a_reason(server: Server) -> None:

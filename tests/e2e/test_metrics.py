@@ -17,6 +17,8 @@ def read(server: Server) -> dict[str, float]:
 def test_a_picture_a_text_and_a_refusal_are_counted(server: Server) -> None:
     before = read(server)
     server.answer(**DRAW, messages=user("A cat"))
+    drawn = {"prompt": "A cat", "size": "128x128", "num_inference_steps": 5}
+    assert server.http.post("/v1/images/generations", json=drawn).status_code == 200
     server.answer(messages=user("Hi"), max_tokens=3)
     assert server.chat(messages=user("word " * 40_000)).status_code == 400
     after = read(server)
@@ -24,11 +26,11 @@ def test_a_picture_a_text_and_a_refusal_are_counted(server: Server) -> None:
     def grown(name: str) -> float:
         return after[name] - before.get(name, 0.0)
 
-    assert grown('bagel_requests_total{outcome="ok",task="text2img"}') == 1
+    assert grown('bagel_requests_total{outcome="ok",task="text2img"}') == 2
     assert grown('bagel_requests_total{outcome="ok",task="text2text"}') == 1
-    assert grown("bagel_denoise_steps_total") == 4
+    assert grown("bagel_denoise_steps_total") == 8
     assert grown('bagel_kv_unique_bytes_total{transport="shm"}') > 0
-    assert grown('bagel_part_seconds_count{part="denoise"}') == 1
+    assert grown('bagel_part_seconds_count{part="denoise"}') == 2
     assert after['bagel_running_requests{task="text2img"}'] == 0
     assert {v for k, v in after.items() if k.startswith("bagel_stage_ready")} == {1.0}
 
