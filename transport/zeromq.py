@@ -12,21 +12,20 @@ from dataclasses import replace
 import torch
 import zmq
 
+from bagel.kv_layout import PageRun
 from transport.base import Capabilities, Endpoint, FetchReport, FetchRequest, PageCopy, Region, pieces
 from transport.errors import PeerLostError, TransferCorruptError
 from transport.holder import Holder
 from transport.reading import check_digests, check_request, host_view, remaining_s
-from transport.status import Status
 from transport.zeromq_server import ZeroMqServer
-from transport.zeromq_socket import open_socket
-from transport.zeromq_wire import Answer, Ask
+from transport.zeromq_socket import keep_frames_memory, open_socket
+from transport.zeromq_wire import Ask, unpack_refusal
 
 CAPABILITIES = Capabilities(name="zeromq", secure=True)
-FRAME_BYTES = 896 << 10  # pages of one ask, together, unless one page is larger
+FRAME_BYTES = 896 << 10  # neighbouring pages, together, unless one page is larger
 MANY_CORES = 4
-# Asks in flight on a connection, 1.8 MiB: on one host more only leaves the caches, and a long fat network takes more
-# connections.
-WINDOW = 2
+ASK_FRAMES = 8  # pieces of one ask: each ask and its answer wake four threads
+WINDOW = 2  # asks in flight on a connection
 LOST_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 POLL_MS = 50  # how soon a cancelled fetch, or one whose holder is gone, stops
 
@@ -52,6 +51,7 @@ class ZeroMqPlane:
         # Each has a thread of its own; where cores are few, threads only take turns.
         self._connections = connections or (1 if (os.cpu_count() or 1) < MANY_CORES else 2)
         self._digests = digests
+        keep_frames_memory()
         self._context: zmq.Context[Socket] = zmq.Context(io_threads=self._connections)
         self._server: ZeroMqServer | None = None
 
@@ -114,26 +114,28 @@ class _Fetch:
     ) -> None:
         self._context, self._request, self._landing = context, request, landing
         self._cancelled, self._digests = cancelled, digests
-        self._pieces = pieces(request.copies, max(1, FRAME_BYTES // request.page_bytes))
+        cut = pieces(request.copies, max(1, FRAME_BYTES // request.page_bytes))
+        self._asks = [cut[first : first + ASK_FRAMES] for first in range(0, len(cut), ASK_FRAMES)]
 
     def run(self, connections: int) -> None:
         """Pull every piece. Raises TransportError.
 
-        Pieces go round the connections, and each connection answers in order, so they are received in order.
+        Asks go round the connections, and each connection answers in order, so they are received in order.
         """
-        sockets = [open_socket(self._context, zmq.DEALER) for _ in range(min(connections, len(self._pieces)))]
+        sockets = [open_socket(self._context, zmq.DEALER) for _ in range(min(connections, len(self._asks)))]
         monitors = [socket.get_monitor_socket(LOST_EVENTS) for socket in sockets]
         ahead = WINDOW * len(sockets)
         try:
             for socket in sockets:
                 socket.setsockopt(zmq.RCVTIMEO, POLL_MS)
                 socket.connect(self._request.address)
-            for index in range(min(ahead, len(self._pieces))):
+            for index in range(min(ahead, len(self._asks))):
                 self._ask(sockets[index % len(sockets)], index)
-            for index in range(len(self._pieces)):
+            for index, ask in enumerate(self._asks):
                 turn = index % len(sockets)
-                self._receive(sockets[turn], monitors[turn], index)
-                if index + ahead < len(self._pieces):
+                for first, piece in ask:
+                    self._receive(sockets[turn], monitors[turn], first, piece)
+                if index + ahead < len(self._asks):
                     self._ask(sockets[turn], index + ahead)
         except zmq.ZMQError as error:
             raise PeerLostError(f"{self._request.address}: {error}") from error
@@ -144,39 +146,32 @@ class _Fetch:
                 socket.close(linger=0)
 
     def _ask(self, socket: Socket, index: int) -> None:
-        _, piece = self._pieces[index]
-        socket.send(Ask(index, self._request.epoch, self._request.token, piece.page, piece.count).pack())
+        runs = [PageRun(piece.page, piece.count) for _, piece in self._asks[index]]
+        socket.send(Ask(self._request.epoch, self._request.token, runs).pack())
 
-    def _head(self, socket: Socket, monitor: Socket) -> bytes:
-        """The first frame of the next answer."""
+    def _receive(self, socket: Socket, monitor: Socket, first: int, piece: PageCopy) -> None:
+        """One piece, whose first page is the request's page `first`."""
+        size = piece.count * self._request.page_bytes
+        start = piece.place * self._request.page_bytes
+        target = self._landing[start : start + size]
+        received = self._frame(socket, monitor, target)
+        if socket.get(zmq.RCVMORE):
+            status = unpack_refusal(bytes(target[:received]))
+            raise status.error(socket.recv().decode(errors="replace"))
+        if received != size:
+            last = first + piece.count - 1
+            raise TransferCorruptError(f"pages {first} to {last} came as {received} B, not as {size} B")
+        if self._digests:
+            check_digests(self._request, self._landing, first, piece)
+
+    def _frame(self, socket: Socket, monitor: Socket, target: memoryview) -> int:
+        """The first frame of the next message, into `target` as far as it fits; its length."""
         while True:
             remaining_s(self._request, self._cancelled)
             try:
-                return socket.recv()
+                return socket.recv_into(target)
             except zmq.Again:
                 if monitor.poll(0):
                     raise PeerLostError(
                         f"{self._request.address}: nobody listens there, or the holder closed the connection"
                     ) from None
-
-    def _receive(self, socket: Socket, monitor: Socket, asked: int) -> None:
-        answer = Answer.unpack(self._head(socket, monitor))
-        if answer.status is not Status.OK:
-            reason = socket.recv().decode(errors="replace") if socket.get(zmq.RCVMORE) else "no reason given"
-            raise answer.status.error(reason)
-        if answer.sequence != asked:
-            raise TransferCorruptError("the holder answered with other pages than were asked for")
-        index, piece = self._pieces[asked]
-        if not socket.get(zmq.RCVMORE):
-            raise TransferCorruptError("the holder's answer is cut short")
-        size = piece.count * self._request.page_bytes
-        if socket.recv_into(self._target(piece)) != size:
-            raise TransferCorruptError(f"pages {index} to {index + piece.count - 1} have another length than {size} B")
-        if socket.get(zmq.RCVMORE):
-            raise TransferCorruptError("the holder's answer has more pages than were asked for")
-        if self._digests:
-            check_digests(self._request, self._landing, index, piece)
-
-    def _target(self, piece: PageCopy) -> memoryview:
-        size = self._request.page_bytes
-        return self._landing[piece.place * size : (piece.place + piece.count) * size]

@@ -11,8 +11,9 @@ from transport.errors import TransferRefusedError
 from transport.holder import Holder
 from transport.status import Status
 from transport.zeromq_socket import open_socket
-from transport.zeromq_wire import Answer, Ask
+from transport.zeromq_wire import Ask, pack_refusal
 
+MAX_ASK_RUNS = 64
 MAX_ASK_PAGES = 1 << 16
 MAX_ASK_BYTES = 64 << 20
 MAX_REASON_BYTES = 1024
@@ -62,18 +63,22 @@ class ZeroMqServer:
                 self._answer(frames[0], frames[1])
 
     def _answer(self, peer: bytes, frame: bytes) -> None:
-        sequence = 0
         try:
             ask = Ask.unpack(frame)
-            sequence = ask.sequence
-            if ask.count > max(1, min(MAX_ASK_PAGES, MAX_ASK_BYTES // self._holder.page_bytes)):
-                raise TransferRefusedError(f"{ask.count} pages in one ask are too many")
-            pages = self._holder.read(ask.token, ask.epoch, ask.start, ask.count)
+            self._check(ask)
+            for run in ask.runs:
+                pages = self._holder.read(ask.token, ask.epoch, run.start, run.count)
+                # The frame is the pool itself, which outlives this socket. Pages that are released while their frame
+                # still waits in a queue may arrive changed; the reader's digests notice, and its lease is over anyway.
+                self._socket.send(peer, zmq.SNDMORE)
+                self._socket.send(pages, copy=False)
         except TransferRefusedError as error:
             reason = str(error).encode()[:MAX_REASON_BYTES]
-            self._socket.send_multipart([peer, Answer(sequence, Status.of(error)).pack(), reason])
-            return
-        # The frame is the pool itself, which outlives this socket. Pages that are released while their frame still
-        # waits in a queue may arrive changed; the reader's digests notice, and its lease is over anyway.
-        self._socket.send_multipart([peer, Answer(sequence, Status.OK).pack()], zmq.SNDMORE)
-        self._socket.send(pages, copy=False)
+            self._socket.send_multipart([peer, pack_refusal(Status.of(error)), reason])
+
+    def _check(self, ask: Ask) -> None:
+        if not 1 <= len(ask.runs) <= MAX_ASK_RUNS:
+            raise TransferRefusedError(f"{len(ask.runs)} runs of pages in one ask: at least 1, at most {MAX_ASK_RUNS}")
+        pages = sum(run.count for run in ask.runs)
+        if pages > max(1, min(MAX_ASK_PAGES, MAX_ASK_BYTES // self._holder.page_bytes)):
+            raise TransferRefusedError(f"{pages} pages in one ask are too many")

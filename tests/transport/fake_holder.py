@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,8 +11,7 @@ import zmq
 
 from bagel.kv_layout import PageRun
 from transport.base import FetchRequest, Region, in_order
-from transport.status import Status
-from transport.zeromq_wire import Answer, Ask
+from transport.zeromq_wire import Ask
 
 PAGE_BYTES, EPOCH, TOKEN = 4096, 3, b"t" * 16
 PAGES = [bytes([number]) * PAGE_BYTES for number in range(4)]
@@ -63,10 +62,11 @@ def fake_holder(behave: Behaviour) -> Iterator[str]:
         context.destroy(linger=0)
 
 
-def answer_with(*frames: bytes) -> Behaviour:
-    """Answer every ask with these page frames."""
+def answer_with(*messages: Sequence[bytes]) -> Behaviour:
+    """Answer every ask with these messages, each of so many frames."""
 
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        socket.send_multipart([peer, Answer(ask.sequence, Status.OK).pack(), *frames])
+        for frames in messages:
+            socket.send_multipart([peer, *frames])
 
     return behave

@@ -12,6 +12,7 @@ import torch
 import zmq
 
 from bagel.errors import ConfigError
+from bagel.kv_layout import PageRun
 from tests.transport.fake_holder import (
     CPU,
     DIGESTS,
@@ -26,14 +27,13 @@ from transport.errors import (
     PeerLostError,
     TransferCancelledError,
     TransferCorruptError,
-    TransferRefusedError,
     TransferTimeoutError,
 )
 from transport.holder import Holder
 from transport.pool import Pool
 from transport.status import Status
 from transport.zeromq import ZeroMqPlane
-from transport.zeromq_wire import Answer, Ask
+from transport.zeromq_wire import Ask, unpack_refusal
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def holder() -> Iterator[Holder]:
 
 def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqPlane) -> None:
     def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        answer_with(PAGES[ask.start])(socket, peer, ask)
+        answer_with(*([PAGES[run.start]] for run in ask.runs))(socket, peer, ask)
 
     with fake_holder(behave) as address:
         request = page_request(address)
@@ -73,28 +73,12 @@ def test_a_fake_holder_that_answers_well_is_believed(reader: ZeroMqPlane) -> Non
 
 
 @pytest.mark.parametrize(
-    "frames",
-    [(PAGES[0][:-1],), (b"",), (), (PAGES[1],), (b"\xff" * PAGE_BYTES,)],
-    ids=["shorter", "empty", "no page", "another page", "damaged"],
+    "frame",
+    [PAGES[0][:-1], b"", PAGES[1], b"\xff" * PAGE_BYTES],
+    ids=["shorter", "empty", "another page", "damaged"],
 )
-def test_an_answer_with_other_bytes_than_announced_is_corrupt(reader: ZeroMqPlane, frames: tuple[bytes, ...]) -> None:
-    with fake_holder(answer_with(*frames)) as address, pytest.raises(TransferCorruptError):
-        reader.fetch(page_request(address), threading.Event())
-
-
-def test_an_answer_to_another_question_is_corrupt(reader: ZeroMqPlane) -> None:
-    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        socket.send_multipart([peer, Answer(7, Status.OK).pack(), PAGES[0]])
-
-    with fake_holder(behave) as address, pytest.raises(TransferCorruptError, match="other pages"):
-        reader.fetch(page_request(address), threading.Event())
-
-
-def test_an_answer_that_is_none_is_refused(reader: ZeroMqPlane) -> None:
-    def behave(socket: "zmq.Socket[bytes]", peer: bytes, ask: Ask) -> None:
-        socket.send_multipart([peer, b"HTTP/1.1 400 Bad Request"])
-
-    with fake_holder(behave) as address, pytest.raises(TransferRefusedError, match="no page answer"):
+def test_an_answer_with_other_bytes_than_announced_is_corrupt(reader: ZeroMqPlane, frame: bytes) -> None:
+    with fake_holder(answer_with([frame])) as address, pytest.raises(TransferCorruptError):
         reader.fetch(page_request(address), threading.Event())
 
 
@@ -140,20 +124,22 @@ def test_garbage_does_not_stop_a_holder(holder: Holder, reader: ZeroMqPlane) -> 
     address = holder.endpoints[0].address
     digests = holder.digests([0, 2], holder.publish("h", [0, 2]))
     token = holder.open_grant("h")
-    good, unheard = Ask(5, EPOCH, token, 0, 1).pack(), Ask(4, EPOCH, token, 0, 1).pack()
+    one = (PageRun(0, 1),)
+    good = Ask(EPOCH, token, one).pack()
+    bad = ((), one * 65, (PageRun(0, 0),), (PageRun(2**64 - 1, 2**32 - 1),), (PageRun(0, 1 << 17),))
     with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
         raw.connect(address)
         for frames in (
-            [b""], [b"hello"], [b"\xff" * 100_000], [good[:-1]], [unheard, b""], [b"", unheard], [b""] * 20,
-            [struct.pack("<4sIQ16sQI", b"BKV1", 1, EPOCH, token, 2**64 - 1, 2**32 - 1)],
-            [Ask(6, EPOCH, token, 0, 0).pack()], [Ask(7, EPOCH, b"w" * 16, 0, 1).pack()],
+            [b""], [b"hello"], [b"\xff" * 100_000], [good[:-1]], [good, b""], [b"", good], [b""] * 20,
+            [struct.pack("<4sQ16sI", b"BKV3", EPOCH, token, 2**32 - 1)],
+            *([Ask(EPOCH, token, runs).pack()] for runs in bad), [Ask(EPOCH, b"w" * 16, one).pack()],
         ):  # fmt: skip
             raw.send_multipart(frames)
         raw.send(good)
         # Asks are answered in order, so this is reached once all of the above was.
-        while (answer := raw.recv_multipart())[0] != Answer(5, Status.OK).pack():
-            assert Answer.unpack(answer[0]).status is Status.REFUSED
-        assert answer[1:] == [PAGES[0]]
+        while len(answer := raw.recv_multipart()) == 2:
+            assert unpack_refusal(answer[0]) is Status.REFUSED
+        assert answer == [PAGES[0]]
         raw.close(linger=0)
 
     assert digests == [DIGESTS[0], DIGESTS[2]]
