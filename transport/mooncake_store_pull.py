@@ -19,7 +19,7 @@ from transport.mooncake_store_address import StoreAddress
 from transport.mooncake_store_client import Native, StoreClient
 from transport.reading import check_digests, remaining_s
 
-STALL_S = 4.5  # a holder or a master that says nothing
+STALL_S = 4.5  # a holder or a master that says nothing, over all looks since its last word
 ABSENT_S = 4.5  # a page that was announced and is not there
 LOOK_AGAIN_S = 0.01
 UNTOLD_LOOKS = 3  # the progress may be missing while it is replaced
@@ -73,11 +73,15 @@ class StorePull:
 
     def _bring(self, wanted: Sequence[_Wanted]) -> None:
         """Pages that fit into the client's memory together."""
-        progress, untold, absent_until_s = 0, 0, time.monotonic() + ABSENT_S
+        heard_s = time.monotonic()
+        progress, untold, absent_until_s = 0, 0, heard_s + ABSENT_S
         while True:
-            wanted, told = self._land_found(wanted)
+            before = len(wanted)
+            wanted, told = self._land_found(wanted, max(LOOK_AGAIN_S, heard_s + STALL_S - time.monotonic()))
             if not wanted:
                 return
+            if told is not None or len(wanted) < before:
+                heard_s = time.monotonic()
             untold = 0 if told is not None else untold + 1
             if untold == UNTOLD_LOOKS:
                 raise PeerLostError(f"{self._target.prefix}: the holder is not in Mooncake's store any more")
@@ -91,10 +95,10 @@ class StorePull:
             progress = told or 0
             self._cancelled.wait(LOOK_AGAIN_S)
 
-    def _land_found(self, wanted: Sequence[_Wanted]) -> tuple[list[_Wanted], int | None]:
+    def _land_found(self, wanted: Sequence[_Wanted], patience_s: float) -> tuple[list[_Wanted], int | None]:
         """One look. What it did not find, and the holder's progress then."""
         with self._client.reading(self._left_s):
-            found = self._client.call(partial(self._look, wanted), patience_s=STALL_S, left_s=self._left_s)
+            found = self._client.call(partial(self._look, wanted), patience_s=patience_s, left_s=self._left_s)
             for one in wanted:
                 if one.key in found.views:
                     self._land(one, found.views[one.key])

@@ -1,13 +1,17 @@
 """Mooncake's store with real servers and a holder in another process: what is found, and what is not any more."""
 
+import gc
 import json
 import os
 import random
 import re
 import signal
 import socket
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +34,10 @@ from transport.errors import (
     TransferTimeoutError,
 )
 from transport.holder import Holder
+from transport.mooncake_install import load
 from transport.mooncake_store import MooncakeStorePlane
 from transport.mooncake_store_address import StoreAddress
+from transport.mooncake_store_client import Native, StoreClient, StoreSettings
 from transport.pool import Pool
 
 
@@ -172,6 +178,48 @@ def test_the_engine_waits_for_no_store_and_copies_follow_once_it_answers() -> No
             reader.plane.close()
 
 
+def test_clients_that_ended_leave_no_memory_behind(servers: Servers) -> None:
+    def come_and_go(count: int) -> int:
+        """MiB of clients that were set up on a heap each."""
+        clients, together = [_client(servers) for _ in range(count)], threading.Barrier(count)
+        before = _rss_mib()
+
+        def use(client: StoreClient) -> None:
+            with client.used():
+                together.wait(30.0)
+
+        with ThreadPoolExecutor(count) as threads:
+            list(threads.map(use, clients))
+        taken = _rss_mib() - before
+        for client in clients:
+            client.end()
+        return taken
+
+    come_and_go(1)  # the tables of the first lie outside of heaps
+    before = _rss_mib()
+    assert come_and_go(4) > 4 * 20
+    _eventually(lambda: _rss_mib() < before + 40)  # the last one may still be held while it is closed
+
+
+def test_a_call_that_failed_keeps_nothing_that_it_read(servers: Servers) -> None:
+    read: list[weakref.ref[threading.Event]] = []
+    client = _client(servers)
+
+    def fail(native: Native) -> None:
+        page = threading.Event()  # or anything that can be watched
+        read.append(weakref.ref(page))
+        raise PeerLostError("gone")
+
+    gc.disable()
+    try:
+        with pytest.raises(PeerLostError, match="gone"):
+            client.call(fail, patience_s=30.0, left_s=lambda: 30.0)
+        _eventually(lambda: read[0]() is None)
+    finally:
+        gc.enable()
+        client.end()
+
+
 def test_a_segment_that_is_smaller_than_the_pool_is_refused(servers: Servers) -> None:
     plane = MooncakeStorePlane(master=servers[1], metadata_server=servers[2], segment_bytes=1 << 20)
     pool = Pool(num_pages=32, page_bytes=PAGE_BYTES, epoch=1, device=torch.device("cpu"))
@@ -201,6 +249,18 @@ def test_the_servers_listen_where_they_are_told_and_end_with_their_command() -> 
 
 def _reader(servers: Servers) -> Reader:
     return Reader(PAGES * PAGE_BYTES, MooncakeStorePlane(master=servers[1], metadata_server=servers[2]))
+
+
+def _client(servers: Servers) -> StoreClient:
+    settings = StoreSettings(
+        host="127.0.0.1", master=servers[1], metadata_server=servers[2], protocol="tcp", device="", segment_bytes=0,
+        buffer_bytes=1 << 20,
+    )  # fmt: skip
+    return StoreClient(load("store"), settings)
+
+
+def _rss_mib() -> int:
+    return int(re.findall(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[0]) // 1024
 
 
 def _child(process: Process, name: str) -> int:
