@@ -7,11 +7,11 @@ the golden fixtures' README, sections 1 and 9.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bagel.errors import ConfigError
-from bagel.settings import DEFAULT_SIDE_PX
+from bagel.errors import ConfigError, RequestError
+from bagel.settings import DEFAULT_SIDE_PX, EDIT_GUIDANCE, TEXT_TO_IMAGE_GUIDANCE, Guidance, Renorm
 
 ACTIVATIONS = ("gelu_pytorch_tanh", "gelu", "silu", "relu")
 
@@ -92,8 +92,11 @@ class ModelConfig:
     max_latent_size: int = 64
     vit_grid_side: int = 70
     connector_act: str = "gelu_pytorch_tanh"
-    # Our own key: the side, in pixels, of a picture whose size nobody gave. None is the official behaviour.
+    # Our own keys, the official behaviour where they are absent: the side, in pixels, of a picture whose size nobody
+    # gave, and the guidance of one whose request says nothing about it.
     default_image_size: int | None = None
+    text2img_guidance: Guidance = TEXT_TO_IMAGE_GUIDANCE
+    img2img_guidance: Guidance = EDIT_GUIDANCE
 
     @property
     def token_pixels(self) -> int:
@@ -246,6 +249,23 @@ def _resize_rule(s: _Section, official: ResizeRule) -> ResizeRule:
     )
 
 
+def _guidance(s: _Section, official: Guidance) -> Guidance:
+    """Some of the fields that a request may have, over the official ones of the task."""
+    renorm = s.values.get("cfg_renorm_type", official.renorm.value)
+    if renorm not in [kind.value for kind in Renorm]:
+        known = ", ".join(kind.value for kind in Renorm)
+        raise ConfigError(f"{s.path}: {s.name}cfg_renorm_type must be one of {known}, not {renorm!r}")
+    try:
+        return replace(
+            official,
+            text_scale=s.number("cfg_text_scale", official.text_scale),
+            image_scale=s.number("cfg_img_scale", official.image_scale),
+            renorm=Renorm(renorm),
+        )
+    except RequestError as error:
+        raise ConfigError(f"{s.path}: {s.name.rstrip('.')}: {error}") from None
+
+
 def _top_config(s: _Section, llm: LlmConfig, vit: VitConfig) -> ModelConfig:
     official = ModelConfig()
     for key, only in (("interpolate_pos", False), ("visual_gen", True), ("visual_und", True)):
@@ -253,6 +273,7 @@ def _top_config(s: _Section, llm: LlmConfig, vit: VitConfig) -> ModelConfig:
     act = s.values.get("connector_act") or official.connector_act
     if act not in ACTIVATIONS:
         raise ConfigError(f"{s.path}: connector_act must be one of {', '.join(ACTIVATIONS)}, not {act!r}")
+    guidance = s.section("default_guidance")
     return ModelConfig(
         llm=llm,
         vit=vit,
@@ -264,6 +285,8 @@ def _top_config(s: _Section, llm: LlmConfig, vit: VitConfig) -> ModelConfig:
         vit_grid_side=s.integer("vit_max_num_patch_per_side", official.vit_grid_side),
         connector_act=str(act),
         default_image_size=s.optional_integer("default_image_size"),
+        text2img_guidance=_guidance(guidance.section("text2img"), official.text2img_guidance),
+        img2img_guidance=_guidance(guidance.section("img2img"), official.img2img_guidance),
     )
 
 

@@ -99,17 +99,23 @@ class DecodeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLimits:
-    """What a checkpoint can do; the stages report it, since the gateway has no checkpoint."""
+    """What a checkpoint can do and does unasked; the stages report it, since the gateway has no checkpoint."""
 
     token_pixels: int
     max_side_px: int
     default_side_px: int
     max_context_tokens: int
+    text2img_guidance: Guidance = TEXT_TO_IMAGE_GUIDANCE
+    img2img_guidance: Guidance = EDIT_GUIDANCE
 
     @property
     def min_side_px(self) -> int:
         """Smallest side of an output picture, in pixels."""
         return self.token_pixels
+
+    def guidance(self, *, edits: bool) -> Guidance:
+        """Of a picture whose request says nothing about it."""
+        return self.img2img_guidance if edits else self.text2img_guidance
 
 
 def check_output_size(limits: ModelLimits, *, height: int, width: int) -> None:

@@ -6,7 +6,15 @@ from typing import TypeVar
 from bagel.contexts import Role
 from bagel.errors import ConfigError, IncompleteContextError, RequestError
 from bagel.kv_layout import DTYPE_BYTES, KvLayout, KvMemory, PageRun
-from bagel.settings import DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
+from bagel.settings import (
+    EDIT_GUIDANCE,
+    TEXT_TO_IMAGE_GUIDANCE,
+    DecodeSettings,
+    Guidance,
+    ModelLimits,
+    Renorm,
+    SamplerSettings,
+)
 from bagel.v1 import dit_pb2, kv_pb2, settings_pb2, thinker_pb2
 
 K = TypeVar("K")
@@ -30,34 +38,42 @@ _REASONS = {"stop": thinker_pb2.FINISH_REASON_STOP, "length": thinker_pb2.FINISH
 
 def sampler_to_proto(settings: SamplerSettings) -> settings_pb2.SamplerSettings:
     """SamplerSettings as a message."""
-    g = settings.guidance
     return settings_pb2.SamplerSettings(
         num_timesteps=settings.num_timesteps,
         timestep_shift=settings.timestep_shift,
-        guidance=settings_pb2.Guidance(
-            text_scale=g.text_scale,
-            image_scale=g.image_scale,
-            interval_low=g.interval[0],
-            interval_high=g.interval[1],
-            renorm=_RENORMS[g.renorm],
-            renorm_min=g.renorm_min,
-        ),
+        guidance=guidance_to_proto(settings.guidance),
     )
 
 
 def sampler_from_proto(message: settings_pb2.SamplerSettings) -> SamplerSettings:
     """A message as SamplerSettings. Raises RequestError for anything out of bounds."""
-    g = message.guidance
     return SamplerSettings(
         num_timesteps=message.num_timesteps,
         timestep_shift=message.timestep_shift,
-        guidance=Guidance(
-            text_scale=g.text_scale,
-            image_scale=g.image_scale,
-            interval=(g.interval_low, g.interval_high),
-            renorm=_known(_RENORMS, g.renorm, "sampler.guidance.renorm"),
-            renorm_min=g.renorm_min,
-        ),
+        guidance=guidance_from_proto(message.guidance, "sampler.guidance"),
+    )
+
+
+def guidance_to_proto(guidance: Guidance) -> settings_pb2.Guidance:
+    """Guidance as a message."""
+    return settings_pb2.Guidance(
+        text_scale=guidance.text_scale,
+        image_scale=guidance.image_scale,
+        interval_low=guidance.interval[0],
+        interval_high=guidance.interval[1],
+        renorm=_RENORMS[guidance.renorm],
+        renorm_min=guidance.renorm_min,
+    )
+
+
+def guidance_from_proto(message: settings_pb2.Guidance, param: str) -> Guidance:
+    """A message as Guidance. Raises RequestError for anything out of bounds."""
+    return Guidance(
+        text_scale=message.text_scale,
+        image_scale=message.image_scale,
+        interval=(message.interval_low, message.interval_high),
+        renorm=_known(_RENORMS, message.renorm, f"{param}.renorm"),
+        renorm_min=message.renorm_min,
     )
 
 
@@ -76,12 +92,19 @@ def decode_from_proto(message: settings_pb2.DecodeSettings) -> DecodeSettings:
 
 
 def limits_from_proto(message: settings_pb2.ModelInfo) -> ModelLimits:
-    """What a stage says its model can do."""
+    """What a stage says its model can do; guidance that it says nothing about is the official one."""
+    drawing, editing = TEXT_TO_IMAGE_GUIDANCE, EDIT_GUIDANCE
+    if message.HasField("text2img_guidance"):
+        drawing = guidance_from_proto(message.text2img_guidance, "model.text2img_guidance")
+    if message.HasField("img2img_guidance"):
+        editing = guidance_from_proto(message.img2img_guidance, "model.img2img_guidance")
     return ModelLimits(
         token_pixels=message.token_pixels,
         max_side_px=message.max_side_px,
         default_side_px=message.default_side_px,
         max_context_tokens=message.max_context_tokens,
+        text2img_guidance=drawing,
+        img2img_guidance=editing,
     )
 
 

@@ -99,7 +99,7 @@ class TextSegment(_message.Message):
     def __init__(self, text: _Optional[str] = ..., raw: bool = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "model_hash", "token_pixels", "max_side_px", "max_context_tokens", "dtype", "device", "server_version", "default_side_px")
+    __slots__ = ("name", "model_hash", "token_pixels", "max_side_px", "max_context_tokens", "dtype", "device", "server_version", "default_side_px", "text2img_guidance", "img2img_guidance")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     TOKEN_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +109,8 @@ class ModelInfo(_message.Message):
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_SIDE_PX_FIELD_NUMBER: _ClassVar[int]
+    TEXT2IMG_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
+    IMG2IMG_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     model_hash: str
     token_pixels: int
@@ -118,7 +120,9 @@ class ModelInfo(_message.Message):
     device: str
     server_version: str
     default_side_px: int
-    def __init__(self, name: _Optional[str] = ..., model_hash: _Optional[str] = ..., token_pixels: _Optional[int] = ..., max_side_px: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., dtype: _Optional[str] = ..., device: _Optional[str] = ..., server_version: _Optional[str] = ..., default_side_px: _Optional[int] = ...) -> None: ...
+    text2img_guidance: Guidance
+    img2img_guidance: Guidance
+    def __init__(self, name: _Optional[str] = ..., model_hash: _Optional[str] = ..., token_pixels: _Optional[int] = ..., max_side_px: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., dtype: _Optional[str] = ..., device: _Optional[str] = ..., server_version: _Optional[str] = ..., default_side_px: _Optional[int] = ..., text2img_guidance: _Optional[_Union[Guidance, _Mapping]] = ..., img2img_guidance: _Optional[_Union[Guidance, _Mapping]] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

@@ -153,6 +153,8 @@ def _fill_status(status: settings_pb2.StageStatus, loaded: Loaded) -> None:
             max_side_px=loaded.config.max_image_side,
             default_side_px=loaded.config.default_image_side,
             max_context_tokens=places.num_places * layout.page_tokens,
+            text2img_guidance=wire.guidance_to_proto(loaded.config.text2img_guidance),
+            img2img_guidance=wire.guidance_to_proto(loaded.config.img2img_guidance),
             dtype=layout.dtype,
             device=loaded.device_name,
             server_version=__version__,

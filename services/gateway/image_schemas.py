@@ -16,7 +16,7 @@ POINTS_BY_QUALITY = {"low": 20, "medium": 35, "standard": 35, "high": 50, "hd": 
 
 
 class ImageRequest(GuidanceFields):
-    """Fields of both endpoints. Absent settings take the official demo's defaults of the task."""
+    """Fields of both endpoints. Absent settings take the model's own defaults of the task."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
     model: str | None = None

@@ -7,9 +7,8 @@ from bagel.contexts import Output
 from bagel.errors import RequestError
 from bagel.settings import (
     DEFAULT_MAX_THINK_TOKENS,
-    EDIT_GUIDANCE,
-    TEXT_TO_IMAGE_GUIDANCE,
     DecodeSettings,
+    Guidance,
     ModelLimits,
     SamplerSettings,
     check_output_size,
@@ -36,7 +35,7 @@ def make_image_task(request: ImageRequest, pictures: Sequence[bytes], limits: Mo
         think=request.think,
         seed=seed,
         decode=DecodeSettings(max_tokens=thinking, seed=seed) if request.think else None,
-        sampler=_sampler(request, edits=bool(pictures)),
+        sampler=_sampler(request, limits.guidance(edits=bool(pictures))),
         negative_prompt=negative_text(request.negative_prompt) if request.negative_prompt else None,
         size=_size(request, limits, edits=bool(pictures)),
         output_format=request.output_format,
@@ -47,17 +46,16 @@ def make_image_task(request: ImageRequest, pictures: Sequence[bytes], limits: Mo
     )
 
 
-def _sampler(request: ImageRequest, *, edits: bool) -> SamplerSettings:
+def _sampler(request: ImageRequest, default: Guidance) -> SamplerSettings:
     if request.guidance_scale is not None and request.cfg_text_scale is not None:
         message = "guidance_scale: is another name of cfg_text_scale; send one of them"
         raise RequestError(message, param="guidance_scale")
     text_scale = request.cfg_text_scale if request.guidance_scale is None else request.guidance_scale
-    official = EDIT_GUIDANCE if edits else TEXT_TO_IMAGE_GUIDANCE
     base = SamplerSettings()
     return SamplerSettings(
         num_timesteps=request.num_inference_steps or POINTS_BY_QUALITY[request.quality],
         timestep_shift=base.timestep_shift if request.timestep_shift is None else request.timestep_shift,
-        guidance=guidance_of(request, official, text_scale=text_scale),
+        guidance=guidance_of(request, default, text_scale=text_scale),
     )
 
 

@@ -80,7 +80,7 @@ class GuidanceFields(StrictModel):
 
 
 class ChatRequest(GuidanceFields):
-    """A chat completion. Absent settings take the official demo's defaults of the task."""
+    """A chat completion. Absent settings take the model's own defaults of the task."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
     model: str | None = None

@@ -15,9 +15,7 @@ from bagel.images import open_checked
 from bagel.settings import (
     DEFAULT_MAX_THINK_TOKENS,
     DEFAULT_MAX_TOKENS,
-    EDIT_GUIDANCE,
     MAX_IMAGES,
-    TEXT_TO_IMAGE_GUIDANCE,
     DecodeSettings,
     Guidance,
     ModelLimits,
@@ -80,7 +78,7 @@ def make_task(request: ChatRequest, limits: ModelLimits) -> Task:
     """Resolve a request. Blocking: decodes pictures. Raises RequestError naming the field."""
     output = Output.IMAGE if "image" in (request.modalities or ()) else Output.TEXT
     urls = _image_urls(request)
-    sampler = _sampler(request, edits=bool(urls))
+    sampler = _sampler(request, limits.guidance(edits=bool(urls)))
     size = _size(request, limits, edits=bool(urls)) if output is Output.IMAGE else None
     segments = _segments(request)
     check_length(segments, limits, param="messages")
@@ -168,9 +166,8 @@ def _decode_data_uri(url: str, param: str) -> bytes:
         raise RequestError(f"{param}: not valid base64 ({error})", param=param) from error
 
 
-def _sampler(request: ChatRequest, *, edits: bool) -> SamplerSettings:
-    official = EDIT_GUIDANCE if edits else TEXT_TO_IMAGE_GUIDANCE
-    guidance = guidance_of(request, official, text_scale=request.cfg_text_scale)
+def _sampler(request: ChatRequest, default: Guidance) -> SamplerSettings:
+    guidance = guidance_of(request, default, text_scale=request.cfg_text_scale)
     base = SamplerSettings()
     return SamplerSettings(
         num_timesteps=request.num_inference_steps or base.num_timesteps,
@@ -179,15 +176,15 @@ def _sampler(request: ChatRequest, *, edits: bool) -> SamplerSettings:
     )
 
 
-def guidance_of(request: GuidanceFields, official: Guidance, *, text_scale: float | None) -> Guidance:
-    """The guidance that was asked for, over the official one of the task. Raises RequestError."""
-    interval = official.interval if request.cfg_interval is None else tuple(request.cfg_interval)
+def guidance_of(request: GuidanceFields, default: Guidance, *, text_scale: float | None) -> Guidance:
+    """The guidance that was asked for, over the model's own for the task. Raises RequestError."""
+    interval = default.interval if request.cfg_interval is None else tuple(request.cfg_interval)
     return Guidance(
-        text_scale=_or(text_scale, official.text_scale),
-        image_scale=_or(request.cfg_img_scale, official.image_scale),
+        text_scale=_or(text_scale, default.text_scale),
+        image_scale=_or(request.cfg_img_scale, default.image_scale),
         interval=(interval[0], interval[1]),
-        renorm=official.renorm if request.cfg_renorm_type is None else Renorm(request.cfg_renorm_type),
-        renorm_min=_or(request.cfg_renorm_min, official.renorm_min),
+        renorm=default.renorm if request.cfg_renorm_type is None else Renorm(request.cfg_renorm_type),
+        renorm_min=_or(request.cfg_renorm_min, default.renorm_min),
     )
 
 

@@ -136,6 +136,8 @@ def model_limits(config: ModelConfig, *, pool_tokens: int) -> ModelLimits:
         max_side_px=config.max_image_side,
         default_side_px=config.default_image_side,
         max_context_tokens=pool_tokens,
+        text2img_guidance=config.text2img_guidance,
+        img2img_guidance=config.img2img_guidance,
     )
 
 

@@ -187,6 +187,8 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
                 max_side_px=limits.max_side_px,
                 default_side_px=limits.default_side_px,
                 max_context_tokens=limits.max_context_tokens,
+                text2img_guidance=wire.guidance_to_proto(limits.text2img_guidance),
+                img2img_guidance=wire.guidance_to_proto(limits.img2img_guidance),
                 dtype=loaded.layout.dtype,
                 device=loaded.device_name,
                 server_version=__version__,

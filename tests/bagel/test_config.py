@@ -1,12 +1,14 @@
 """Checkpoint configurations: official values for what is missing, refusals that name file and key."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bagel.config import LlmConfig, ModelConfig, VaeConfig, VitConfig, load_model_config
 from bagel.errors import ConfigError
+from bagel.settings import EDIT_GUIDANCE, TEXT_TO_IMAGE_GUIDANCE, Renorm
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint"
 
@@ -102,6 +104,16 @@ def test_a_default_size_that_cannot_be_drawn_is_refused(tmp_path: Path, side: in
         load_model_config(_folder(tmp_path, top={"default_image_size": side}))
 
 
+def test_a_checkpoint_may_have_guidance_of_its_own(tmp_path: Path) -> None:
+    own = {"text2img": {"cfg_text_scale": 3}, "img2img": {"cfg_img_scale": 1.25, "cfg_renorm_type": "global"}}
+
+    config = load_model_config(_folder(tmp_path, top={"default_guidance": own}))
+
+    assert config.text2img_guidance == replace(TEXT_TO_IMAGE_GUIDANCE, text_scale=3.0)
+    assert config.img2img_guidance == replace(EDIT_GUIDANCE, image_scale=1.25, renorm=Renorm.GLOBAL)
+    assert load_model_config(_folder(tmp_path, top={})).img2img_guidance == EDIT_GUIDANCE
+
+
 @pytest.mark.parametrize(("in_file", "exist"), [(2, 1), (3, 2), (27, 26)])
 def test_the_vit_has_one_layer_less_than_its_file_says(tmp_path: Path, in_file: int, exist: int) -> None:
     config = load_model_config(_folder(tmp_path, vit={"num_hidden_layers": in_file}))
@@ -161,6 +173,9 @@ def test_an_odd_head_size_is_refused_because_rotary_positions_need_pairs(tmp_pat
         ({"top": {"vit_transform": {"max_pixels": "x"}}}, ("config.json", "vit_transform.max_pixels", "'x'")),
         ({"top": {"vae_transform": 16}}, ("config.json", "vae_transform", "object")),
         ({"top": {"default_image_size": "256"}}, ("config.json", "default_image_size", "'256'")),
+        ({"top": {"default_guidance": {"img2img": {"cfg_renorm_type": "most"}}}}, ("config.json", "img2img", "'most'")),
+        ({"top": {"default_guidance": {"text2img": {"cfg_text_scale": 1e9}}}}, ("default_guidance", "text2img", "100")),
+        ({"top": {"default_guidance": 3}}, ("config.json", "default_guidance", "object")),
         ({"top": {"default_image_size": 0}}, ("config.json", "default_image_size", "at least 1")),
         ({"top": {"connector_act": "tanh"}}, ("config.json", "connector_act", "gelu_pytorch_tanh")),
         ({"top": {"interpolate_pos": True}}, ("config.json", "interpolate_pos")),

@@ -118,6 +118,19 @@ def test_roles_runs_formats_and_limits_come_back() -> None:
     assert wire.limits_from_proto(info) == limits
 
 
+def test_a_models_own_guidance_comes_back() -> None:
+    drawing, editing = Guidance(text_scale=2.5), Guidance(image_scale=1.25, renorm=Renorm.CHANNEL, interval=(0.1, 0.9))
+    info = settings_pb2.ModelInfo(
+        token_pixels=16,
+        text2img_guidance=wire.guidance_to_proto(drawing),
+        img2img_guidance=wire.guidance_to_proto(editing),
+    )
+
+    limits = wire.limits_from_proto(info)
+
+    assert (limits.guidance(edits=False), limits.guidance(edits=True)) == (drawing, editing)
+
+
 def test_unknown_enum_values_are_refused_by_field() -> None:
     sampler = wire.sampler_to_proto(SamplerSettings())
     sampler.guidance.renorm = settings_pb2.RENORM_UNSPECIFIED

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -246,3 +247,14 @@ def test_a_side_that_is_not_given_is_the_models_default(fields: dict[str, int], 
 def test_a_limit_that_another_overrules_is_reported() -> None:
     body = {"messages": [{"role": "user", "content": "x"}], "think": True, "max_tokens": 10, "max_think_tokens": 50}
     assert make_task(parse_chat_request(body), LIMITS).ignored == ("max_think_tokens",)
+
+
+def test_what_a_request_leaves_open_of_the_guidance_is_the_models() -> None:
+    own = replace(LIMITS, text2img_guidance=Guidance(text_scale=2.5), img2img_guidance=Guidance(image_scale=3.0))
+    drawing = make_task(parse_chat_request(_body(modalities=["image"], cfg_renorm_min=0.5)), own)
+    editing = make_task(parse_chat_request(_body(_data_uri(_png()), modalities=["image"])), own)
+
+    assert drawing.sampler is not None
+    assert drawing.sampler.guidance == Guidance(text_scale=2.5, renorm_min=0.5)
+    assert editing.sampler is not None
+    assert editing.sampler.guidance == Guidance(image_scale=3.0)
