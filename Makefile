@@ -10,8 +10,8 @@ PROTOC := -m grpc_tools.protoc -I protos
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint format types imports stubs protos parity parity-bf16 parity-services \
-	chaos bench toy-eval gallery clean
+.PHONY: help demo serve test check lint format types imports stubs protos limits parity parity-bf16 \
+	parity-services chaos bench toy-eval gallery clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -49,6 +49,9 @@ stubs: $(VENV)/.dev
 
 protos: $(VENV)/.dev  ## generate the stubs in bagel/v1 from protos/
 	$(BIN)/python $(PROTOC) --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+
+limits: $(VENV)/.dev  ## print docs/limits.md from bagel/limits.py
+	$(BIN)/python -m bagel.limits_page > docs/limits.md
 
 parity: $(VENV)/.dev  ## every golden case through the engines: make parity GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.direct $(GOLDEN)

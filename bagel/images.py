@@ -11,9 +11,9 @@ from PIL import Image, UnidentifiedImageError
 
 from bagel.config import ResizeRule
 from bagel.errors import RequestError
+from bagel.limits import PICTURE_PIXELS
 
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
-MAX_INPUT_PIXELS = 16_000_000
 OUTPUT_MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 _OPAQUE_WHITE = (255, 255, 255)
 
@@ -27,10 +27,10 @@ def open_checked(data: bytes, *, param: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=INPUT_FORMATS)
-            if image.width * image.height > MAX_INPUT_PIXELS:
+            if image.width * image.height > PICTURE_PIXELS.most:
                 raise RequestError(
-                    f"{param}: the picture has {image.width} x {image.height} pixels; at most {MAX_INPUT_PIXELS} in"
-                    " all are taken: scale it down",
+                    f"{param}: the picture has {image.width} x {image.height} pixels; at most"
+                    f" {PICTURE_PIXELS.most} in all are taken: scale it down",
                     param=param,
                 )
             image.load()

@@ -19,16 +19,16 @@ from bagel.errors import (
     OverloadedError,
     RequestError,
 )
+from bagel.limits import DEADLINE_S, MESSAGE_BYTES, REQUEST_ID_CHARACTERS
 from bagel.logs import bind_request, get_logger
 
-MAX_MESSAGE_BYTES = 80 * 1024 * 1024
-DEFAULT_DEADLINE_S = 600.0
 REQUEST_ID_KEY = "x-request-id"
 PARAM_KEY = "bagel-param"
-REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID_PATTERN = re.compile(rf"[A-Za-z0-9._-]{{1,{REQUEST_ID_CHARACTERS.most}}}")
+_ID_RULE = f"request.id must be 1 to {REQUEST_ID_CHARACTERS.most} characters of A-Z a-z 0-9 . _ -"
 _SHARED_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES.most),
+    ("grpc.max_send_message_length", MESSAGE_BYTES.most),
 )
 SERVER_OPTIONS = (
     *_SHARED_OPTIONS,
@@ -78,13 +78,13 @@ def metadata(request_id: str) -> tuple[tuple[str, str], ...]:
 def remaining_s(context: ServicerContext) -> float:
     """Seconds until the call's deadline; the default where the caller set none."""
     left = context.time_remaining()
-    return DEFAULT_DEADLINE_S if left is None else min(float(left), DEFAULT_DEADLINE_S)
+    return DEADLINE_S.most if left is None else min(float(left), DEADLINE_S.most)
 
 
 def check_request_id(request_id: str) -> str:
     """Raise RequestError unless the id may appear in logs and file names."""
     if not REQUEST_ID_PATTERN.fullmatch(request_id):
-        raise RequestError("request.id must be 1 to 128 characters of A-Z a-z 0-9 . _ -", param="request.id")
+        raise RequestError(_ID_RULE, param="request.id")
     return request_id
 
 

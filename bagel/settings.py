@@ -1,4 +1,4 @@
-"""Typed settings of each task, with the official demo's defaults and the bounds that every door enforces.
+"""Typed settings of each task, with the official demo's defaults. Their bounds are those of `bagel.limits`.
 
 Each default stands here once. Source: golden README, sections 4, 5 and 10.
 """
@@ -6,26 +6,15 @@ Each default stands here once. Source: golden README, sections 4, 5 and 10.
 from dataclasses import dataclass
 from enum import Enum
 
+from bagel import limits as bounds
 from bagel.errors import RequestError
 
-MAX_IMAGES = 64
-MAX_TIMESTEPS = 1000
-MAX_NEW_TOKENS = 32768
-MAX_GUIDANCE_SCALE = 100.0
-MAX_TIMESTEP_SHIFT = 100.0
-MAX_SEED = 2**63 - 1
 # Of a picture whose size nobody gave, unless the checkpoint has a default of its own or draws no picture so large.
 DEFAULT_SIDE_PX = 1024
 # The official demo feeds at most 512 tokens, the start marker among them: 511 are visible.
 DEFAULT_MAX_TOKENS = 511
 # Likewise 1024 for a thought.
 DEFAULT_MAX_THINK_TOKENS = 1023
-
-
-def _bounded(name: str, value: float, least: float, most: float) -> None:
-    # Written so that NaN fails too.
-    if not least <= value <= most:
-        raise RequestError(f"{name} must be between {least} and {most}, not {value}", param=name)
 
 
 class Renorm(Enum):
@@ -47,11 +36,11 @@ class Guidance:
     renorm_min: float = 0.0
 
     def __post_init__(self) -> None:
-        _bounded("cfg_text_scale", self.text_scale, 0.0, MAX_GUIDANCE_SCALE)
-        _bounded("cfg_img_scale", self.image_scale, 0.0, MAX_GUIDANCE_SCALE)
-        _bounded("cfg_interval", self.interval[0], 0.0, 1.0)
-        _bounded("cfg_interval", self.interval[1], self.interval[0], 1.0)
-        _bounded("cfg_renorm_min", self.renorm_min, 0.0, 1.0)
+        bounds.TEXT_SCALE.check("cfg_text_scale", self.text_scale)
+        bounds.IMAGE_SCALE.check("cfg_img_scale", self.image_scale)
+        bounds.INTERVAL.check("cfg_interval", self.interval[0])
+        bounds.check_bounds("cfg_interval", self.interval[1], self.interval[0], bounds.INTERVAL.most)
+        bounds.RENORM_MIN.check("cfg_renorm_min", self.renorm_min)
 
     @property
     def needs_cfg_text(self) -> bool:
@@ -77,8 +66,8 @@ class SamplerSettings:
     guidance: Guidance = TEXT_TO_IMAGE_GUIDANCE
 
     def __post_init__(self) -> None:
-        _bounded("num_inference_steps", self.num_timesteps, 2, MAX_TIMESTEPS)
-        _bounded("timestep_shift", self.timestep_shift, 1e-3, MAX_TIMESTEP_SHIFT)
+        bounds.TIMESTEPS.check("num_inference_steps", self.num_timesteps)
+        bounds.TIMESTEP_SHIFT.check("timestep_shift", self.timestep_shift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +80,9 @@ class DecodeSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _bounded("max_tokens", self.max_tokens, 1, MAX_NEW_TOKENS)
-        _bounded("temperature", self.temperature, 0.0, 100.0)
-        _bounded("top_p", self.top_p, 1e-6, 1.0)
+        bounds.NEW_TOKENS.check("max_tokens", self.max_tokens)
+        bounds.TEMPERATURE.check("temperature", self.temperature)
+        bounds.TOP_P.check("top_p", self.top_p)
         check_seed(self.seed)
 
 
@@ -121,7 +110,7 @@ class ModelLimits:
 def check_output_size(limits: ModelLimits, *, height: int, width: int) -> None:
     """Raise RequestError naming the side when a picture of that size cannot be made."""
     for name, side in (("height", height), ("width", width)):
-        _bounded(name, side, limits.min_side_px, limits.max_side_px)
+        bounds.check_bounds(name, side, limits.min_side_px, limits.max_side_px)
         if side % limits.token_pixels:
             raise RequestError(
                 f"{name} must be a multiple of {limits.token_pixels}, not {side}: this model draws"
@@ -132,4 +121,4 @@ def check_output_size(limits: ModelLimits, *, height: int, width: int) -> None:
 
 def check_seed(seed: int) -> None:
     """Raise RequestError unless the generators take this seed."""
-    _bounded("seed", seed, 0, MAX_SEED)
+    bounds.SEED.check("seed", seed)

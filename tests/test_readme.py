@@ -6,8 +6,10 @@ import subprocess
 from tests.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
-LISTED = ("bagel", "bagel/model", "services/thinker", "services/dit", "services/gateway", "services/launch",
-          "services/cli", "transport", "examples", "benchmarks", "protos/bagel/v1")  # fmt: skip
+LISTED = ("bagel", "bagel/model", "services/thinker", "services/dit", "services/gateway", "services/gateway/playground",
+          "services/launch", "services/cli", "services/cli/client", "services/cli/checks", "transport", "examples",
+          "benchmarks", "protos/bagel/v1")  # fmt: skip
+SOURCES = (".py", ".proto", ".js")
 
 
 def tree() -> dict[str, set[str]]:
@@ -18,7 +20,7 @@ def tree() -> dict[str, set[str]]:
         if match := re.fullmatch(r"    (\S+)/(?: .*)?", line):
             folder = match[1]
             found[folder] = set()
-        elif match := re.match(r"      (\S+\.(?:py|proto))\s", line):
+        elif match := re.match(r"      (\S+\.(?:py|proto|js))\s", line):
             found[folder].add(match[1])
     return found
 
@@ -26,7 +28,7 @@ def tree() -> dict[str, set[str]]:
 def test_the_tree_names_every_source_file_and_no_other() -> None:
     listed = tree()
     for folder in LISTED:
-        files = {p.name for p in (ROOT / folder).iterdir() if p.suffix in (".py", ".proto") and p.name != "__init__.py"}
+        files = {p.name for p in (ROOT / folder).iterdir() if p.suffix in SOURCES and p.name != "__init__.py"}
         assert listed[folder] == files, folder
 
 

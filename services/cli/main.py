@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from bagel import defaults
+from services.cli.config_check import app as config
 from services.cli.doctor import app as doctor
 from services.cli.mooncake_master import mooncake_master
+from services.cli.pictures import edit, generate
+from services.cli.texts import chat, describe
 
 app = typer.Typer(
     name="bagel", help="Serve BAGEL: one model that understands and makes pictures.", no_args_is_help=True,
     add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
-
-app.add_typer(doctor)
-app.command()(mooncake_master)
 
 
 @app.callback()
@@ -69,6 +69,13 @@ def version() -> None:
     from bagel import __version__
 
     typer.echo(f"bagel-serve {__version__}")
+
+
+for command in (generate, edit, describe, chat):
+    app.command()(command)
+app.add_typer(doctor)
+app.add_typer(config)
+app.command()(mooncake_master)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from bagel.model.flow import Step
 
-MAX_PREVIEWS = 3
 DEFAULT_SIDE_PX = 256
 FIRST, LAST = 0.3, 0.9  # of the steps: early enough to help, late enough to show something
 

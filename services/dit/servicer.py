@@ -4,9 +4,8 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from bagel import __version__, wire
+from bagel import __version__, limits, wire
 from bagel.config import ModelConfig
-from bagel.errors import RequestError
 from bagel.logs import get_logger
 from bagel.model.device import peak_memory_bytes
 from bagel.rpc import ServicerContext, check_request_id, remaining_s
@@ -15,9 +14,8 @@ from bagel.stage import StageMonitor
 from bagel.v1 import dit_pb2, dit_pb2_grpc, settings_pb2
 from services.dit.engine import DitEngine, Event, FinishedPicture, PictureRequest, PreviewPicture, StepReport, Ticket
 from services.dit.fetcher import FetchedContext
-from services.dit.previews import DEFAULT_SIDE_PX, MAX_PREVIEWS, PreviewSettings
+from services.dit.previews import DEFAULT_SIDE_PX, PreviewSettings
 
-MAX_PICTURES = 10
 DEFAULT_QUALITY = 95
 
 
@@ -71,13 +69,9 @@ class DitServicer(dit_pb2_grpc.DitServicer):
 
 def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequest:
     count, quality = request.n or 1, request.output.quality or DEFAULT_QUALITY
-    if count > MAX_PICTURES:
-        raise RequestError(f"n must be between 1 and {MAX_PICTURES}, not {count}", param="n")
-    if quality > 100:
-        raise RequestError(f"output.quality must be between 1 and 100, not {quality}", param="output.quality")
-    if request.previews.count > MAX_PREVIEWS:
-        message = f"previews.count must be at most {MAX_PREVIEWS}, not {request.previews.count}"
-        raise RequestError(message, param="previews.count")
+    limits.PICTURES_MADE.check("n", count)
+    limits.QUALITY.check("output.quality", quality)
+    limits.PREVIEWS.check("previews.count", request.previews.count)
     check_seed(request.seed + count - 1)
     return PictureRequest(
         request_id=check_request_id(request.request.id),

@@ -6,11 +6,10 @@ import sys
 import uvicorn
 
 from bagel.defaults import LOG_FORMATS, LOG_LEVELS
+from bagel.limits import HEADER_BYTES
 from bagel.logs import configure_logs, get_logger
 from services.gateway.app import make_app
 from services.gateway.config import GatewayConfig
-
-MAX_HEADER_BYTES = 64 * 1024
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
             loop="uvloop",
             log_config=None,
             access_log=False,
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            h11_max_incomplete_event_size=HEADER_BYTES.most,
             timeout_graceful_shutdown=int(config.drain_s),
         )
     )

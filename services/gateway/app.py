@@ -13,10 +13,13 @@ from bagel.errors import BagelError
 from bagel.logs import get_logger
 from services.gateway.chat import ChatEndpoint
 from services.gateway.config import GatewayConfig
+from services.gateway.documentation import Documentation
 from services.gateway.errors import ApiError, from_bagel, invalid_request
+from services.gateway.headers import BoundedHeaders
 from services.gateway.images import ImagesEndpoint
 from services.gateway.models import describe_model
 from services.gateway.picture_links import PictureLinks
+from services.gateway.playground import Playground
 from services.gateway.serving import Serving
 from services.gateway.stages import Stages
 
@@ -35,8 +38,15 @@ def make_app(config: GatewayConfig) -> FastAPI:
         yield
         await stages.close()
 
-    # The bundled documentation pages load scripts from another host; they come with the full API.
+    # FastAPI's own pages load scripts from another host, and it does not know what the endpoints parse by themselves.
     app = FastAPI(title="bagel-serve", version=__version__, lifespan=lifespan, openapi_url=None)
+    documentation = Documentation(config)
+    app.add_api_route("/openapi.json", documentation.description, methods=["GET"])
+    app.add_api_route("/docs", documentation.page, methods=["GET"])
+    app.add_api_route("/docs/{name}", documentation.file, methods=["GET"])
+    playground = Playground()
+    app.add_api_route("/", playground.page, methods=["GET", "HEAD"])
+    app.add_api_route("/playground/{name}", playground.file, methods=["GET", "HEAD"])
     app.add_api_route("/v1/chat/completions", _chat, methods=["POST"])
     app.add_api_route("/v1/images/generations", _generate, methods=["POST"])
     app.add_api_route("/v1/images/edits", _edit, methods=["POST"])
@@ -50,6 +60,7 @@ def make_app(config: GatewayConfig) -> FastAPI:
     app.add_api_route("/livez", _livez, methods=["GET"])
     for path in ("/readyz", "/health"):
         app.add_api_route(path, _readyz, methods=["GET"])
+    app.add_middleware(BoundedHeaders)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BagelError, _bagel_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bagel import defaults
+from bagel.limits import BODY_BYTES
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
 MODEL_ALIASES = ("bagel", "default")
 
 
@@ -17,7 +17,7 @@ class GatewayConfig:
     thinkers: tuple[str, ...] = ()
     dits: tuple[str, ...] = ()
     request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
-    max_body_bytes: int = MAX_BODY_BYTES
+    max_body_bytes: int = BODY_BYTES.most
     model_aliases: tuple[str, ...] = MODEL_ALIASES
     image_output: str = "content"
     drain_s: float = defaults.DRAIN_S

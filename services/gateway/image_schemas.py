@@ -4,53 +4,83 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from bagel.settings import MAX_NEW_TOKENS, MAX_SEED, MAX_TIMESTEPS
+from bagel import limits
 from services.gateway.errors import invalid_request
-from services.gateway.schemas import GuidanceFields, PictureFormat, as_api_error
+from services.gateway.schemas import (
+    GuidanceFields,
+    NegativePrompt,
+    PictureFormat,
+    Seed,
+    Shift,
+    Steps,
+    TextScale,
+    Timeout,
+    Tokens,
+    as_api_error,
+    within,
+)
 
 T = TypeVar("T", bound="ImageRequest")
-MAX_PROMPT_CHARACTERS = 32_000
-MAX_PICTURES = 10
 # Points of the schedule by OpenAI's names for how good a picture shall be; `auto` and `high` are the official default.
 POINTS_BY_QUALITY = {"low": 20, "medium": 35, "standard": 35, "high": 50, "hd": 50, "auto": 50}
 
 
 class ImageRequest(GuidanceFields):
-    """Fields of both endpoints. Absent settings take the model's own defaults of the task."""
+    """Fields of both endpoints. Absent settings take the model's own defaults of the task: docs/limits.md."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
+    prompt: Annotated[str, Field(min_length=limits.PROMPT_CHARACTERS.least, max_length=limits.PROMPT_CHARACTERS.most)]
+    """What shall be in the picture, or what shall change."""
     model: str | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_PICTURES)] = 1
+    """The one that `/v1/models` names, or `bagel`; may be left out."""
+    n: Annotated[int, within(limits.PICTURES_MADE)] = 1
+    """Pictures, from one prefill; picture i has seed + i."""
     size: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4})$")] = "auto"
+    """`WIDTHxHEIGHT` in multiples of the model's `token_pixels`; `auto` is its default, of an edit the input's size."""
     quality: Literal["auto", "low", "medium", "standard", "high", "hd"] = "auto"
+    """Stands for a number of time points, unless `num_inference_steps` is given."""
     background: Literal["auto", "opaque"] = "auto"
+    """Always opaque."""
     output_format: PictureFormat = "png"
-    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    output_compression: Annotated[int, within(limits.COMPRESSION)] | None = None
+    """Quality of JPEG and WebP; PNG takes none."""
     response_format: Literal["b64_json", "url"] = "b64_json"
+    """`url` is a signed link to this server, good for a while."""
     stream: bool = False
-    partial_images: Annotated[int, Field(ge=0, le=3)] = 0
+    """Events with the pictures on the way and the finished ones."""
+    partial_images: Annotated[int, within(limits.PREVIEWS)] = 0
+    """Pictures on the way, in a stream."""
     user: str | None = None
+    """Changes nothing."""
     # Ours.
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    num_inference_steps: Annotated[int, Field(ge=2, le=MAX_TIMESTEPS)] | None = None
-    guidance_scale: float | None = None
-    negative_prompt: str | None = None
-    timestep_shift: float | None = None
+    seed: Seed | None = None
+    """The same seed gives the same bytes; a random one is told in the answer."""
+    num_inference_steps: Steps | None = None
+    """Time points, one more than steps."""
+    guidance_scale: TextScale | None = None
+    """Another name of `cfg_text_scale`; send one of them."""
+    negative_prompt: NegativePrompt | None = None
+    """Takes the place of the missing text in the unconditional context."""
+    timestep_shift: Shift | None = None
+    """More than 1 spends more steps where the picture is still noise."""
     think: bool = False
-    max_think_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] | None = None
-    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    """Write a thought first; it stands in `revised_prompt`."""
+    max_think_tokens: Tokens | None = None
+    timeout_s: Timeout | None = None
+    """The request's deadline in seconds."""
 
 
 class GenerationRequest(ImageRequest):
-    """A picture from a text. There is no filter to choose, so `moderation` changes nothing."""
+    """A picture from a text."""
 
     moderation: Literal["auto", "low"] = "auto"
+    """Changes nothing: there is no filter to choose."""
 
 
 class EditRequest(ImageRequest):
-    """A picture from pictures and a text; the pictures come beside these fields. Both fidelities are the same here."""
+    """A picture from pictures and a text; the pictures come beside these fields."""
 
     input_fidelity: Literal["low", "high"] = "low"
+    """Changes nothing: both are the same here."""
 
 
 # Form fields are texts; these are what their values mean.

@@ -11,10 +11,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
+from bagel import limits
 from bagel.errors import BagelError
 from bagel.logs import get_logger
 from bagel.rpc import REQUEST_ID_KEY
-from bagel.settings import MAX_IMAGES
 from services.gateway.errors import ApiError, from_bagel, invalid_request
 from services.gateway.image_responses import ImageAnswer
 from services.gateway.image_schemas import EditRequest, ImageRequest, parse_edit, parse_generation
@@ -24,8 +24,6 @@ from services.gateway.picture_links import PictureLinks
 from services.gateway.pipeline import Drawn, Happening, ImageResult, Preview, Progress, TextResult
 from services.gateway.responses import Answer, comment, event
 from services.gateway.serving import Serving, new_request_id, parse_json
-
-MAX_FORM_FIELDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,11 @@ class ImagesEndpoint:
 
         try:
             # The form's own parser has no limit for the whole.
-            async with Request(request.scope, whole).form(max_files=MAX_IMAGES + 1, max_fields=MAX_FORM_FIELDS) as form:
+            async with Request(request.scope, whole).form(
+                max_files=limits.PICTURES_SENT.most + 1,  # and a mask
+                max_fields=limits.FORM_FIELDS.most,
+                max_part_size=limits.FORM_FIELD_BYTES.most,
+            ) as form:
                 items = form.multi_items()
                 files = [(name, await value.read()) for name, value in items if isinstance(value, UploadFile)]
         except HTTPException as error:
@@ -127,6 +129,9 @@ class ImagesEndpoint:
         fields = {name: value for name, value in items if isinstance(value, str)}
         if unknown:
             raise invalid_request(f"{unknown[0]}: unknown file; remove it", param=unknown[0], code="unknown_parameter")
+        if len(pictures) > limits.PICTURES_SENT.most:
+            message = f"image: {len(pictures)} pictures were sent, at most {limits.PICTURES_SENT.most} are taken"
+            raise invalid_request(message, param="image", code="invalid_value")
         if not pictures:
             raise invalid_request("image: required", param="image", code="missing_required_parameter")
         return parse_edit(fields), Files(pictures, masks[0] if masks else None)

@@ -7,8 +7,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-LIFETIME_S = 3600.0
-MAX_BYTES = 256 << 20
+from bagel.limits import LINK_S, LINKED_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class _Kept:
 class PictureLinks:
     """Bounded in bytes and time: the oldest pictures go first. Links do not outlive the process."""
 
-    def __init__(self, *, lifetime_s: float = LIFETIME_S, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, *, lifetime_s: float = LINK_S.most, max_bytes: int = LINKED_BYTES.most) -> None:
         self._lifetime_s, self._max_bytes = lifetime_s, max_bytes
         self._secret = secrets.token_bytes(32)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()

@@ -4,17 +4,40 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
-from bagel.settings import MAX_NEW_TOKENS, MAX_SEED, MAX_TIMESTEPS
+from bagel import limits
+from bagel.limits import Limit
 from services.gateway.errors import ApiError, invalid_request
 
+
+def within(limit: Limit[int] | Limit[float]) -> FieldInfo:
+    """A number's bounds."""
+    info: FieldInfo = Field(ge=limit.least, le=limit.most)
+    return info
+
+
 PictureFormat = Literal["png", "jpeg", "webp"]
+Seed = Annotated[int, within(limits.SEED)]
+Steps = Annotated[int, within(limits.TIMESTEPS)]
+Shift = Annotated[float, within(limits.TIMESTEP_SHIFT)]
+Tokens = Annotated[int, within(limits.NEW_TOKENS)]
+TextScale = Annotated[float, within(limits.TEXT_SCALE)]
+NegativePrompt = Annotated[str, Field(max_length=limits.NEGATIVE_PROMPT_CHARACTERS.most)]
+# Checked with the other end, so that an error names the field and not one of its ends.
+Fraction = Annotated[
+    float, Field(json_schema_extra={"minimum": limits.INTERVAL.least, "maximum": limits.INTERVAL.most})
+]
+# The most is the server's `--request-timeout-s`; this is the one that it has by itself.
+Timeout = Annotated[float, Field(gt=0, json_schema_extra={"maximum": limits.TIMEOUT_S.most})]
 
 
 class StrictModel(BaseModel):
     """Unknown fields and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class TextPart(StrictModel):
@@ -28,6 +51,7 @@ class ImageUrl(StrictModel):
     """A picture as a data URI. `detail` changes nothing here."""
 
     url: str
+    """`data:image/png;base64,...`, or JPEG or WebP. Nothing is fetched."""
     detail: Literal["auto", "low", "high"] = "auto"
 
 
@@ -52,7 +76,7 @@ class Message(StrictModel):
     """One message; `name` changes nothing here."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[list[Part], BeforeValidator(_as_parts)]
+    content: Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None)]
     name: str | None = None
 
 
@@ -70,43 +94,61 @@ class TextFormat(StrictModel):
 
 
 class GuidanceFields(StrictModel):
-    """How strongly the prompt and the pictures hold; the bounds are those of `bagel.settings`."""
+    """How strongly the prompt and the pictures hold."""
 
-    cfg_text_scale: float | None = None
-    cfg_img_scale: float | None = None
-    cfg_interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    cfg_text_scale: TextScale | None = None
+    """Guidance by the text; 1 or less turns all guidance off."""
+    cfg_img_scale: Annotated[float, within(limits.IMAGE_SCALE)] | None = None
+    """Guidance by the pictures of the prompt; 1 or less turns it off."""
+    cfg_interval: Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None = None
+    """Guidance is on for times over the first and up to the second."""
     cfg_renorm_type: Literal["global", "channel", "text_channel"] | None = None
-    cfg_renorm_min: float | None = None
+    """Which norm is restored after guidance."""
+    cfg_renorm_min: Annotated[float, within(limits.RENORM_MIN)] | None = None
+    """Least factor of that."""
 
 
 class ChatRequest(GuidanceFields):
-    """A chat completion. Absent settings take the model's own defaults of the task."""
+    """A chat completion. Absent settings take the model's own defaults of the task: docs/limits.md."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
+    """In order, pictures of every role too. Texts may be raw `<|im_start|>...<|im_end|>` prompts."""
     model: str | None = None
+    """The one that `/v1/models` names, or `bagel`; may be left out."""
     modalities: Annotated[list[Literal["text", "image"]], Field(min_length=1)] | None = None
+    """With `image` a picture is made, else a text."""
     stream: bool = False
     stream_options: StreamOptions | None = None
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    seed: Seed | None = None
+    """The same seed gives the same bytes; a random one is told in `bagel.seed`."""
     # Text.
-    max_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    """Newer name of `max_tokens`, and stronger."""
+    temperature: Annotated[float, within(limits.TEMPERATURE)] | None = None
+    top_p: Annotated[float, within(limits.TOP_P)] | None = None
     think: bool = False
-    max_think_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] | None = None
+    """Write a thought first; with a picture, `choices[0]` holds it and `choices[1]` the picture."""
+    max_think_tokens: Tokens | None = None
     raw_prompt: bool = False
+    """Take the text token by token: no markers are put around it."""
     # Pictures.
     height: int | None = None
+    """In pixels, a multiple of the model's `token_pixels`, up to its `max_side_px`."""
     width: int | None = None
-    num_inference_steps: Annotated[int, Field(ge=2, le=MAX_TIMESTEPS)] | None = None
-    negative_prompt: str | None = None
-    timestep_shift: float | None = None
+    """As `height`."""
+    num_inference_steps: Steps | None = None
+    """Time points, one more than steps."""
+    negative_prompt: NegativePrompt | None = None
+    """Takes the place of the missing text in the unconditional context."""
+    timestep_shift: Shift | None = None
+    """More than 1 spends more steps where the picture is still noise."""
     output_format: PictureFormat = "png"
-    # A picture as a part of a list-valued content, or beside an empty content in `images`; default: the server's.
     image_output: Literal["content", "images"] | None = None
+    """A picture as a part of a list-valued content, or beside an empty content in `images`; default: the server's."""
     # Ours.
-    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    timeout_s: Timeout | None = None
+    """The request's deadline in seconds."""
     # OpenAI's own that change nothing here, or may only have the value that changes nothing.
     user: str | None = None
     metadata: dict[str, str] | None = None

@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from bagel.errors import RequestError
+from bagel.limits import SENT_ID_CHARACTERS
 from bagel.logs import bind_request, get_logger
 from bagel.rpc import REQUEST_ID_KEY, REQUEST_ID_PATTERN
 from services.gateway.config import GatewayConfig
@@ -22,7 +23,6 @@ from services.gateway.stages import Stages
 from services.gateway.tasks import Task
 
 T = TypeVar("T")
-MAX_REQUEST_ID_PREFIX = 100
 
 
 class Running:
@@ -136,7 +136,7 @@ class Serving:
 
 def new_request_id(request: Request) -> str:
     """The client's id, made unique, or a new one; also in the logs from here on."""
-    sent = request.headers.get(REQUEST_ID_KEY, "")[:MAX_REQUEST_ID_PREFIX]
+    sent = request.headers.get(REQUEST_ID_KEY, "")[: SENT_ID_CHARACTERS.most]
     prefix = sent if REQUEST_ID_PATTERN.fullmatch(sent) else "req"
     request_id = f"{prefix}-{secrets.token_hex(6)}"
     bind_request(request_id)

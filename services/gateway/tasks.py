@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from bagel.contexts import Output, Role
 from bagel.errors import RequestError
 from bagel.images import open_checked
+from bagel.limits import CHARACTERS_A_TOKEN, PICTURES_SENT, REQUEST_PIXELS
 from bagel.settings import (
     DEFAULT_MAX_THINK_TOKENS,
     DEFAULT_MAX_TOKENS,
-    MAX_IMAGES,
     DecodeSettings,
     Guidance,
     ModelLimits,
@@ -26,8 +26,6 @@ from bagel.settings import (
 from services.gateway.prompts import Picture, Segment, Text, message_segments, negative_text
 from services.gateway.schemas import ChatRequest, GuidanceFields, ImagePart, TextPart
 
-MAX_REQUEST_PIXELS = 64_000_000
-MAX_CHARACTERS_A_TOKEN = 32
 RANDOM_SEED_BITS = 32
 _DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _PICTURE_FIELDS = (
@@ -123,7 +121,7 @@ def _segments(request: ChatRequest) -> list[Segment]:
 def check_length(segments: list[Segment], limits: ModelLimits, *, param: str) -> None:
     """Refuse a text that no tokenizer could make fit, before one is tried on it. Raises RequestError."""
     characters = sum(len(segment.text) for segment in segments if isinstance(segment, Text))
-    if characters > MAX_CHARACTERS_A_TOKEN * limits.max_context_tokens:
+    if characters > CHARACTERS_A_TOKEN.most * limits.max_context_tokens:
         raise RequestError(
             f"{param}: {characters} characters of text cannot fit into {limits.max_context_tokens} tokens of context",
             param=param,
@@ -138,8 +136,8 @@ def _image_urls(request: ChatRequest) -> list[tuple[str, str]]:
         for p, part in enumerate(message.content)
         if isinstance(part, ImagePart)
     ]
-    if len(urls) > MAX_IMAGES:
-        raise RequestError(f"{len(urls)} pictures were sent, at most {MAX_IMAGES} are taken", param="messages")
+    if len(urls) > PICTURES_SENT.most:
+        raise RequestError(f"{len(urls)} pictures were sent, at most {PICTURES_SENT.most} are taken", param="messages")
     return urls
 
 
@@ -149,8 +147,8 @@ def check_pictures(encoded: Sequence[tuple[str, bytes]]) -> None:
     for param, data in encoded:
         image = open_checked(data, param=param)
         pixels += image.width * image.height
-        if pixels > MAX_REQUEST_PIXELS:
-            raise RequestError(f"{param}: the pictures have over {MAX_REQUEST_PIXELS} pixels together", param=param)
+        if pixels > REQUEST_PIXELS.most:
+            raise RequestError(f"{param}: the pictures have over {REQUEST_PIXELS.most} pixels together", param=param)
 
 
 def _decode_data_uri(url: str, param: str) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from bagel import wire
 from bagel.errors import DeadlineError
 from bagel.kv_layout import page_runs, pages_of
+from bagel.limits import INLINE_BYTES
 from bagel.rpc import ServicerContext, remaining_s
 from bagel.v1 import kv_pb2, kv_pb2_grpc
 from services.thinker.leases import Announcement, LeaseBook, Seal
@@ -14,7 +15,6 @@ from services.thinker.servicer import ThinkerServicer
 from transport.holder import Holder
 
 GRANT_S = 15.0  # without a renewal
-MAX_INLINE_BYTES = 1 << 20
 
 
 class KvSourceServicer(kv_pb2_grpc.KvSourceServicer):
@@ -60,7 +60,7 @@ def _announced(event: Announcement, request: kv_pb2.ReadRequest, holder: Holder)
     """What this reader wants to know of pages, or the pages themselves. Raises LeaseEndedError."""
     pages, generations = pages_of(list(event.runs)), event.generations
     ready = kv_pb2.PagesReady(runs=wire.runs_to_proto(event.runs), generations=generations)
-    if len(pages) * holder.page_bytes <= min(request.inline_below, MAX_INLINE_BYTES):
+    if len(pages) * holder.page_bytes <= min(request.inline_below, INLINE_BYTES.most):
         ready.inline = holder.read_inline(pages, generations)
     elif request.digests:
         ready.digests.extend(holder.digests(pages, generations))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from bagel.errors import BagelError, OverloadedError
 from bagel.kv_layout import PageRun
+from bagel.limits import GRANTS
 from services.thinker.execution import SealedContext
 
 TOKEN_BYTES = 16
-MAX_GRANTS = 256
 
 
 class LeaseError(BagelError):
@@ -125,7 +125,7 @@ class LeaseBook:
             raise WrongTokenError(f"the read_token does not open {handle_id}")
         if attempt != lease.attempt:
             raise StaleHandleError(f"{handle_id} belongs to attempt {lease.attempt}, not {attempt}")
-        if self.grants >= MAX_GRANTS:
+        if self.grants >= GRANTS.most:
             raise OverloadedError(f"{self.grants} reads are open already")
         return lease
 

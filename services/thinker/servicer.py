@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bagel import __version__, wire
+from bagel import __version__, limits, wire
 from bagel.config import ModelConfig
 from bagel.contexts import Output
 from bagel.errors import DeadlineError, RequestError
@@ -15,7 +15,6 @@ from bagel.kv_layout import KvLayout
 from bagel.logs import get_logger
 from bagel.model.device import peak_memory_bytes
 from bagel.rpc import ServicerContext, check_request_id, remaining_s
-from bagel.settings import MAX_IMAGES
 from bagel.stage import StageMonitor
 from bagel.tokens import Tokenizer
 from bagel.v1 import kv_pb2, settings_pb2, thinker_pb2, thinker_pb2_grpc
@@ -146,6 +145,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
     def _prepare_context(self, request: thinker_pb2.PrepareContextRequest, loaded: Loaded) -> PreparedRequest:
         if request.think and not request.HasField("decode"):
             raise RequestError("a request that thinks needs decode settings", param="decode")
+        limits.NEGATIVE_PROMPT_CHARACTERS.check("negative_prompt", len(request.negative_prompt))
         wanted = ContextRequest(
             request_id=check_request_id(request.request.id),
             segments=_segments(request.segments),
@@ -178,17 +178,17 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
 
     def _fill_status(self, status: settings_pb2.StageStatus, loaded: Loaded) -> None:
         pages, scheduler = loaded.engine.runner.pages, loaded.engine.scheduler
-        limits = model_limits(loaded.config, pool_tokens=pages.num_pages * pages.page_tokens)
+        of_model = model_limits(loaded.config, pool_tokens=pages.num_pages * pages.page_tokens)
         status.model.CopyFrom(
             settings_pb2.ModelInfo(
                 name=loaded.model_name,
                 model_hash=loaded.model_hash,
-                token_pixels=limits.token_pixels,
-                max_side_px=limits.max_side_px,
-                default_side_px=limits.default_side_px,
-                max_context_tokens=limits.max_context_tokens,
-                text2img_guidance=wire.guidance_to_proto(limits.text2img_guidance),
-                img2img_guidance=wire.guidance_to_proto(limits.img2img_guidance),
+                token_pixels=of_model.token_pixels,
+                max_side_px=of_model.max_side_px,
+                default_side_px=of_model.default_side_px,
+                max_context_tokens=of_model.max_context_tokens,
+                text2img_guidance=wire.guidance_to_proto(of_model.text2img_guidance),
+                img2img_guidance=wire.guidance_to_proto(of_model.img2img_guidance),
                 dtype=loaded.layout.dtype,
                 device=loaded.device_name,
                 server_version=__version__,
@@ -202,18 +202,22 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
 
 def _segments(messages: Iterable[settings_pb2.Segment]) -> list[TextSegment | ImageSegment]:
     segments: list[TextSegment | ImageSegment] = []
-    images = 0
-    for index, message in enumerate(messages):
-        match message.WhichOneof("part"):
+    images = pixels = 0
+    for index, part in enumerate(messages):
+        match part.WhichOneof("part"):
             case "text":
-                segments.append(TextSegment(message.text.text, raw=message.text.raw))
+                segments.append(TextSegment(part.text.text, raw=part.text.raw))
             case "image":
                 images += 1
-                if images > MAX_IMAGES:
-                    raise RequestError(f"more than {MAX_IMAGES} pictures in one request", param="segments")
-                segments.append(
-                    ImageSegment(to_rgb(open_checked(message.image.data, param=f"segments[{index}].image")))
-                )
+                if images > limits.PICTURES_SENT.most:
+                    message = f"more than {limits.PICTURES_SENT.most} pictures in one request"
+                    raise RequestError(message, param="segments")
+                image = open_checked(part.image.data, param=f"segments[{index}].image")
+                pixels += image.width * image.height
+                if pixels > limits.REQUEST_PIXELS.most:
+                    message = f"the pictures have over {limits.REQUEST_PIXELS.most} pixels together"
+                    raise RequestError(message, param=f"segments[{index}].image")
+                segments.append(ImageSegment(to_rgb(image)))
             case _:
                 raise RequestError(f"segments[{index}] is neither a text nor a picture", param=f"segments[{index}]")
     return segments

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bagel.errors import RequestError
-from bagel.images import MAX_INPUT_PIXELS, OUTPUT_MIME_TYPES, digest, encode, open_checked, to_rgb
+from bagel.images import OUTPUT_MIME_TYPES, digest, encode, open_checked, to_rgb
+from bagel.limits import PICTURE_PIXELS
 
 PARAM = "messages[0].content[1].image_url.url"
 SCENE = sorted((Path(__file__).parents[1] / "golden" / "inputs").glob("*.png"))[0].read_bytes()
@@ -78,7 +79,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded(s
 
 
 def test_a_picture_of_the_largest_size_is_not_too_large() -> None:
-    assert MAX_INPUT_PIXELS == 4000 * 4000
+    assert PICTURE_PIXELS.most == 4000 * 4000
     with pytest.raises(RequestError, match="truncated"):
         open_checked(_png_that_claims(4000, 4000), param=PARAM)
 
@@ -95,7 +96,7 @@ def test_a_damaged_file_is_decoded_or_refused_but_breaks_nothing(fmt: str, at: i
     except RequestError as error:
         named = error.param
     else:
-        named = PARAM if image.width * image.height <= MAX_INPUT_PIXELS else None
+        named = PARAM if image.width * image.height <= PICTURE_PIXELS.most else None
     assert named == PARAM
 
 

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from bagel.errors import RequestError
+from bagel.limits import SEED
 from bagel.settings import (
     DEFAULT_MAX_THINK_TOKENS,
     DEFAULT_MAX_TOKENS,
     EDIT_GUIDANCE,
-    MAX_SEED,
     TEXT_TO_IMAGE_GUIDANCE,
     DecodeSettings,
     Guidance,
@@ -86,9 +86,9 @@ def test_a_timestep_shift_out_of_bounds_is_refused(shift: float) -> None:
     ("field", "value"),
     [
         ("max_tokens", 0), ("max_tokens", 32769), ("max_tokens", 10**9),
-        ("temperature", math.nan), ("temperature", math.inf), ("temperature", -0.1), ("temperature", 101.0),
+        ("temperature", math.nan), ("temperature", math.inf), ("temperature", -0.1), ("temperature", 2.1),
         ("top_p", 0.0), ("top_p", math.nan), ("top_p", 1.01),
-        ("seed", -1), ("seed", MAX_SEED + 1),
+        ("seed", -1), ("seed", SEED.most + 1),
     ],
 )  # fmt: skip
 def test_decode_settings_out_of_bounds_are_refused_by_name(field: str, value: float) -> None:
@@ -101,9 +101,9 @@ def test_bounds_themselves_are_allowed() -> None:
     assert SamplerSettings(num_timesteps=2).num_timesteps == 2
     assert SamplerSettings(num_timesteps=1000, timestep_shift=100.0).timestep_shift == 100.0
     assert Guidance(text_scale=0.0, image_scale=100.0, renorm_min=1.0).renorm_min == 1.0
-    assert DecodeSettings(max_tokens=32768, temperature=0.0, top_p=1.0, seed=MAX_SEED).seed == MAX_SEED
+    assert DecodeSettings(max_tokens=32768, temperature=0.0, top_p=1.0, seed=SEED.most).seed == SEED.most
     check_seed(0)
-    check_seed(MAX_SEED)
+    check_seed(SEED.most)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from bagel import wire
 from bagel.contexts import Role
 from bagel.errors import IncompleteContextError, RequestError
 from bagel.kv_layout import KvLayout, KvMemory, PageRun
-from bagel.settings import MAX_SEED, DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
+from bagel.limits import SEED
+from bagel.settings import DecodeSettings, Guidance, ModelLimits, Renorm, SamplerSettings
 from bagel.v1 import dit_pb2, kv_pb2, settings_pb2, thinker_pb2
 
 LAYOUT = KvLayout(num_layers=3, num_kv_heads=2, head_dim=64, page_tokens=16, dtype="bfloat16")
@@ -30,9 +31,9 @@ SAMPLERS = st.builds(
 DECODES = st.builds(
     DecodeSettings,
     max_tokens=st.integers(1, 32768),
-    temperature=st.floats(0.0, 100.0),
+    temperature=st.floats(0.0, 2.0),
     top_p=st.floats(1e-6, 1.0),
-    seed=st.integers(0, MAX_SEED),
+    seed=st.integers(0, SEED.most),
 )
 # Every field that a DiT can be sent: settings, sizes, where pages lie. No text, no token id, no input picture.
 # fmt: off

@@ -8,9 +8,9 @@ import pytest
 from bagel.contexts import Role
 from bagel.errors import OverloadedError
 from bagel.kv_layout import PageRun
+from bagel.limits import GRANTS
 from services.thinker.execution import SealedContext
 from services.thinker.leases import (
-    MAX_GRANTS,
     Announcement,
     Lease,
     LeaseBook,
@@ -100,7 +100,7 @@ async def test_an_unknown_or_ended_handle_is_not_found() -> None:
 async def test_reads_are_bounded() -> None:
     book = LeaseBook(EPOCH)
     lease = book.open("r1", 1)
-    book.grants = MAX_GRANTS
+    book.grants = GRANTS.most
     with pytest.raises(OverloadedError):
         _find(book, lease)
     book.grants -= 1

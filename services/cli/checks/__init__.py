@@ -1,0 +1,1 @@
+"""What `bagel doctor` and `bagel config check` look at."""
