@@ -4,6 +4,7 @@ python -m tests.transport.mooncake_holder HOST PAGES PAGE_BYTES EPOCH [MASTER ME
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,11 @@ class HolderProcess:
 
     def send(self, signum: signal.Signals) -> None:
         self._child.send_signal(signum)
+
+    def pause(self) -> None:
+        """Stop it, and wait until it stands still."""
+        self.send(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._child.pid, os.WSTOPPED)
 
     def kill(self) -> None:
         self._child.kill()

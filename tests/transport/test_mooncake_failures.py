@@ -95,9 +95,9 @@ def test_a_stopped_holder_is_given_up_within_5_s_and_writes_nothing_afterwards(
     big_reader.wipe()
     request = big_reader.request(big, what)
     if when == "in the middle":
-        error = big_reader.failed(request, Midway(big_reader, lambda: big.send(signal.SIGSTOP)))
+        error = big_reader.failed(request, Midway(big_reader, big.pause))
     else:
-        big.send(signal.SIGSTOP)
+        big.pause()
         error = big_reader.failed(request)
     assert time.monotonic() < request.deadline_s - PATIENCE_S + 5.0
     assert isinstance(error, PeerLostError)
