@@ -24,7 +24,7 @@ def main() -> int:
     run.add_argument("--workers", type=int, default=15)
     run.add_argument("--corpus-scale", type=float, default=1.0)
     run.add_argument("--vae-steps", type=int, default=7000)
-    run.add_argument("--steps", type=int, default=10_500, help="of joint training, if the budget allows")
+    run.add_argument("--steps", type=int, default=20_000, help="of joint training, if the budget allows")
     run.add_argument("--budget-s", type=float, default=math.inf, help="seconds of joint training, over all calls")
     run.add_argument("--batch-scale", type=float, default=1.0)
     run.add_argument("--init", type=Path, help="checkpoint folder to go on from, VAE included")

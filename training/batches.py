@@ -1,6 +1,6 @@
 """What one training step sees: groups drawn from the shelves, with noise, times and dropouts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,60 +10,72 @@ from bagel.images import resized_size
 from training.blocks import Kept, RowSlots, geometry
 from training.buckets import BASE, BUCKETS, Bucket
 from training.corpus import Part
-from training.model import Group, compute_dtype
+from training.model import Group
 from training.store import Shelf
 
 THINK_SHARE = 0.15
 # Of the steps at other sizes that ask about base-sized views: with all steps at the base size, four questions in five.
 VIEWS_SHARE = 0.4
+EDIT_COPIES = 2  # noisy pictures to one context, which is twice as long as they
 # Flat pictures show their structure through much noise: most of what is to be learnt lies at times near 1.
-TIME_SHIFT = 4.0
+TIME_SHIFT = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSettings:
     """Samples of each task in a step at the base size; pictures scale with the inverse of their tokens."""
 
-    pictures: int = 208
-    edits: int = 56
-    questions: int = 160
-    texts: int = 64
+    pictures: int = 232
+    edits: int = 48
+    questions: int = 128
+    texts: int = 48
     drop_all: float = 0.1  # neither text nor picture: the unconditional context of text -> image
     drop_prompt: float = 0.08  # an edit without its text
     drop_picture: float = 0.1  # an edit without its picture
     uniform_times: float = 0.15
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a step draws: the shapes of its groups follow from it, and nothing else does."""
+
+    bucket: Bucket
+    think: bool
+    views: bool  # questions are about base-sized views, not about the bucket's own scenes
+
+
 class Batches:
-    """Draws steps. All randomness comes from one CPU generator and one device generator."""
+    """Draws steps: a plan on the CPU, then groups by the device's generator."""
 
     def __init__(
         self, shelves: dict[tuple[Part, str], Shelf], config: ModelConfig, settings: BatchSettings, device: torch.device
     ) -> None:
         self._shelves, self._config, self._settings, self._device = shelves, config, settings, device
-        self._dtype = compute_dtype(device)
         self._buckets = [b for b in BUCKETS if (Part.SCENES, b.name) in shelves]
 
-    def draw(self, step: int, seed: int) -> tuple[Bucket, list[Group]]:
-        """The groups of a step; the same step and seed give the same ones."""
+    def plan(self, step: int, seed: int) -> Plan:
+        """What a step draws, and the seed of everything that is random in it."""
         torch.manual_seed(seed * 1_000_003 + step)
         cpu = torch.Generator().manual_seed(seed * 1_000_003 + step)
         weights = torch.tensor([b.share for b in self._buckets])
         bucket = self._buckets[int(torch.multinomial(weights, 1, generator=cpu))]
         think = float(torch.rand((), generator=cpu)) < THINK_SHARE
-        s, scale = self._settings, BASE.tokens / bucket.tokens
+        views = bucket.views > 0 or float(torch.rand((), generator=cpu)) < VIEWS_SHARE
+        return Plan(bucket, think, views)
+
+    def draw(self, plan: Plan) -> list[Group]:
+        """The groups of a step, drawn on the device alone."""
+        s, bucket, scale = self._settings, plan.bucket, BASE.tokens / plan.bucket.tokens
         scenes = self._shelves[Part.SCENES, bucket.name]
-        groups = [self._pictures(scenes, _count(s.pictures, scale), think=think)]
+        groups = [self._pictures(scenes, _count(s.pictures, scale), think=plan.think)]
         edits = self._shelves.get((Part.EDITS, bucket.name))
         if edits is not None:
-            groups.append(self._pictures(edits, _count(s.edits, scale), think=think))
-        key = "answer_think" if think else "answer"
-        views = self._shelves[Part.VIEWS, BASE.name]
-        asked = views if bucket.views or float(torch.rand((), generator=cpu)) < VIEWS_SHARE else scenes
-        groups.append(self._questions(asked, key, s.questions // (2 if think else 1)))
-        texts = self._shelves[Part.TEXTS, "all"]
-        groups.append(self._questions(texts, key, s.texts // (2 if think else 1)))
-        return bucket, groups
+            groups.append(self._pictures(edits, _count(s.edits, scale), think=plan.think))
+        key, fewer = ("answer_think", 2) if plan.think else ("answer", 1)
+        asked = self._shelves[Part.VIEWS, BASE.name] if plan.views else scenes
+        groups.append(self._questions(asked, key, s.questions // fewer))
+        groups.append(self._questions(self._shelves[Part.TEXTS, "all"], key, s.texts // fewer))
+        return groups
 
     def _pictures(self, shelf: Shelf, count: int, *, think: bool) -> Group:
         """Text -> image, or an edit where the shelf has source pictures."""
@@ -78,18 +90,20 @@ class Batches:
             source=bucket.tokens if edit else 0,
             patches=patches.shape[1] if patches is not None else 0,
             text=0,
+            copies=EDIT_COPIES if edit else 1,
         )
         slots, ids, blocks = _text(arrays["think" if think else "prompt"], index, slots)
-        noise, times = torch.randn_like(clean), self._times(count, bucket)
-        at = times[:, None, None]
+        times = self._times(count * slots.copies, bucket)
+        clean, at = clean.repeat_interleave(slots.copies, dim=0), times[:, None, None]
+        noise = torch.randn_like(clean)
         return Group(
             slots=slots,
-            geometry=geometry(slots, ids, blocks, self._kept(count, edit=edit), self._dtype),
+            geometry=geometry(slots, ids, blocks, self._kept(count, edit=edit)),
             text_ids=ids,
             grid=(bucket.height // 16, bucket.width // 16),
-            noisy=(1 - at) * clean + at * noise,
-            velocity=noise - clean,
-            times=times,
+            noisy=((1 - at) * clean + at * noise).view(count, -1, clean.shape[-1]),
+            velocity=(noise - clean).view(count, -1, clean.shape[-1]),
+            times=times.view(count, -1),
             source=self._latents(arrays, "source", index) if edit else None,
             patches=patches,
             patch_grid=_patch_grid(slots.patches, bucket, self._config),
@@ -105,7 +119,7 @@ class Batches:
         kept = Kept(everything, everything, everything)
         return Group(
             slots=slots,
-            geometry=geometry(slots, ids, blocks, kept, self._dtype),
+            geometry=geometry(slots, ids, blocks, kept),
             text_ids=ids,
             patches=patches,
             patch_grid=_patch_grid(slots.patches, shelf.bucket, self._config),
@@ -150,15 +164,10 @@ def batch_tokens(latent: Tensor, patch: int) -> Tensor:
 
 
 def _text(variants: Tensor, index: Tensor, slots: RowSlots) -> tuple[RowSlots, Tensor, Tensor]:
-    """A random variant of each sample's texts; slots are padded so that masks have an aligned number of columns."""
+    """A random variant of each sample's texts: slots with room for it, ids and blocks [B, L]."""
     choice = torch.randint(variants.shape[1], (index.shape[0],), device=index.device)
-    chosen = variants[index, choice].long()  # [B, 2, L]
-    total = slots.gen + slots.und + chosen.shape[2]
-    extra = -total % 8
-    ids = torch.nn.functional.pad(chosen[:, 0], (0, extra))
-    blocks = torch.nn.functional.pad(chosen[:, 1], (0, extra), value=9)
-    text = RowSlots(noise=slots.noise, source=slots.source, patches=slots.patches, text=ids.shape[1])
-    return text, ids, blocks
+    ids, blocks = variants[index, choice].long().unbind(1)
+    return replace(slots, text=ids.shape[1]), ids, blocks
 
 
 def _patch_grid(patches: int, bucket: Bucket | None, config: ModelConfig) -> tuple[int, int]:

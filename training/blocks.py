@@ -1,17 +1,20 @@
 """Samples as the model sees them: rows, blocks, what sees what, and at which rotary position.
 
 A batch of like samples is [gen rows | und rows] per sample, gen = [noisy latents | clean latents of a context
-picture], und = [markers | ViT rows | text slots]. The order of rows is free: masks and positions carry everything.
+picture], und = [markers | ViT rows | text slots]. The order of rows is free: codes and positions carry everything.
+One context may serve several noisy copies of its picture, each at its own time: they do not see each other.
 Source: golden README, sections 2.3 and 3.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 
 import torch
 from torch import Tensor
 
 PAD_ORDER = 9
+CODES_A_BLOCK = 1024  # more than a block of text has rows
 IGNORED = -100
 MARKERS = 2
 
@@ -29,34 +32,41 @@ class Block(IntEnum):
 
 
 TEXT_BLOCKS = (Block.SYSTEM, Block.PROMPT, Block.OUTPUT)
-PICTURE_BLOCKS = (Block.NOISE, Block.VAE, Block.VIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSlots:
-    """Rows of one sample of a group, by number: latents, ViT patches (0: no picture), text slots."""
+    """Rows of one sample of a group, by number: latents of a noisy copy, clean latents, ViT patches, text slots."""
 
     noise: int
     source: int
     patches: int
     text: int
+    copies: int = 1  # of the noise
 
     @property
     def gen(self) -> int:
         """Rows that take the gen expert."""
-        return self.noise + self.source
+        return self.noise * self.copies + self.source
 
     @property
     def und(self) -> int:
         """Rows that take the und expert: markers, patches, text."""
-        return sum(MARKERS for n in (self.noise, self.source, self.patches) if n) + self.patches + self.text
+        return self.pairs * MARKERS + self.patches + self.text
 
-    def blocks(self) -> Tensor:
-        """[gen + und - text] block numbers of every row but the text's, in row order."""
-        order = [(Block.NOISE, self.noise), (Block.VAE, self.source)]
-        order += [(Block.NOISE, MARKERS if self.noise else 0), (Block.VAE, MARKERS if self.source else 0)]
-        order += [(Block.VIT, MARKERS + self.patches if self.patches else 0)]
-        return torch.cat([torch.full((count,), int(block)) for block, count in order])
+    @property
+    def pairs(self) -> int:
+        """Pairs of markers: one around every noisy copy, the clean latents and the patches."""
+        return (self.copies if self.noise else 0) + sum(1 for n in (self.source, self.patches) if n)
+
+    def fixed(self) -> Tensor:
+        """[gen + und - text, 2] block number and copy of every row but the text's, in row order."""
+        noise = [(Block.NOISE, copy) for copy in range(self.copies)] if self.noise else []
+        runs = [(*own, self.noise) for own in noise] + [(Block.VAE, 0, self.source)]
+        runs += [(*own, MARKERS) for own in noise] + [(Block.VAE, 0, MARKERS if self.source else 0)]
+        runs += [(Block.VIT, 0, MARKERS + self.patches if self.patches else 0)]
+        rows = [(int(block), copy) for block, copy, count in runs for _ in range(count)]
+        return torch.tensor(rows, dtype=torch.long).view(-1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +80,32 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Of a group of B samples with T rows, `fixed` of them not text: what attention and losses need.
+    """Of a group of B samples with T rows: what attention and losses need.
 
-    All rows of a picture block see the same keys, so `hidden` [B, T, 3] says for NOISE, VAE and VIT queries which keys
-    they do not see; `queries` [fixed, 3] is the one-hot kind of each such row. Text rows have their own additive
-    `text_mask` [B, 1, text, T].
+    `codes` say who sees whom (`training.attention`): the block's number, then in text the place, in noise the copy.
     """
 
     positions: Tensor  # [B, T]
-    hidden: Tensor
-    queries: Tensor
-    text_mask: Tensor
+    codes: Tensor  # [B, T] int32
     targets: Tensor  # [B, text]
 
 
-def geometry(slots: RowSlots, text_ids: Tensor, text_blocks: Tensor, kept: Kept, dtype: torch.dtype) -> Geometry:
-    """Positions, mask and targets of a group. `text_ids` and `text_blocks` are [B, text] int64, padded with PAD."""
+def geometry(slots: RowSlots, text_ids: Tensor, text_blocks: Tensor, kept: Kept) -> Geometry:
+    """Positions, codes and targets of a group. `text_ids` and `text_blocks` are [B, text] int64, padded with PAD."""
     text = _after_dropout(text_blocks, kept)
-    fixed = slots.blocks().to(text.device).expand(text.shape[0], -1)
+    fixed, copy = _fixed(slots, text.device).expand(text.shape[0], -1, -1).unbind(-1)
     picture = (fixed == Block.VAE) | (fixed == Block.VIT)
     fixed = torch.where(picture & ~kept.picture[:, None], PAD_ORDER, fixed)
-    blocks = torch.cat((fixed, text), dim=1)
-    starts = _starts(slots, text, kept)
-    positions = torch.gather(starts, 1, blocks)
     order = _order_in_block(text_blocks)
+    positions = torch.gather(_starts(slots, text, kept), 1, torch.cat((fixed, text), dim=1))
     positions[:, fixed.shape[1] :] += order
-    kinds = torch.tensor([int(block) for block in PICTURE_BLOCKS], device=text.device)
-    return Geometry(
-        positions=positions,
-        hidden=(blocks[:, :, None] > kinds).to(dtype),
-        queries=(slots.blocks().to(text.device)[:, None] == kinds).to(dtype),
-        text_mask=_text_mask(blocks, fixed.shape[1], order, dtype),
-        targets=_targets(text_ids, text),
-    )
+    codes = torch.cat((fixed * CODES_A_BLOCK + copy, text * CODES_A_BLOCK + order), dim=1)
+    return Geometry(positions=positions, codes=codes.int(), targets=_targets(text_ids, text))
+
+
+@cache
+def _fixed(slots: RowSlots, device: torch.device) -> Tensor:
+    return slots.fixed().to(device)
 
 
 def _after_dropout(text_blocks: Tensor, kept: Kept) -> Tensor:
@@ -132,16 +135,6 @@ def _order_in_block(text_blocks: Tensor) -> Tensor:
     prompt = (text_blocks == Block.PROMPT).sum(1, keepdim=True)
     index = index - torch.where(text_blocks >= Block.PROMPT, system, 0)
     return index - torch.where(text_blocks == Block.OUTPUT, prompt, 0)
-
-
-def _text_mask(blocks: Tensor, fixed: int, order: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where a text row sees a key, -inf where not: earlier blocks, and its own block up to itself."""
-    text = blocks[:, fixed:, None]
-    rank = torch.cat((torch.zeros_like(blocks[:, :fixed]), order), dim=1)
-    own = (blocks[:, None, :] == text) & (rank[:, None, :] <= order[:, :, None])
-    seen = (blocks[:, None, :] < text) | own
-    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
-    return mask[:, None]
 
 
 def _targets(ids: Tensor, text: Tensor) -> Tensor:

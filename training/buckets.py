@@ -30,15 +30,15 @@ class Bucket:
         return self.width * self.height // 256
 
 
-BASE = Bucket(width=256, height=256, scenes=48_000, edits=31_000, views=120_000, share=0.68)
+BASE = Bucket(width=256, height=256, scenes=60_000, edits=34_000, views=90_000, share=0.72)
 BUCKETS = (
     BASE,
-    Bucket(width=128, height=128, scenes=6_000, edits=1_000, share=0.05),
+    Bucket(width=128, height=128, scenes=6_000, edits=1_000, share=0.04),
     Bucket(width=320, height=192, scenes=3_000, edits=500, share=0.04),
     Bucket(width=192, height=320, scenes=3_000, edits=500, share=0.04),
     Bucket(width=384, height=256, scenes=2_000, edits=500, share=0.03),
-    Bucket(width=512, height=512, scenes=3_500, edits=1_000, share=0.11),
+    Bucket(width=512, height=512, scenes=3_500, edits=1_000, share=0.09),
     Bucket(width=512, height=384, scenes=2_000, edits=500, share=0.03),
-    Bucket(width=768, height=768, scenes=500, edits=0, share=0.02),
+    Bucket(width=768, height=768, scenes=500, edits=0, share=0.01),
 )
 TEXTS = 24_000

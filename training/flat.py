@@ -57,23 +57,36 @@ class FlatParameters:
         self._inner_size = sum(p.numel() for p in inner)
         self._muon = Muon(self.master[: self._inner_size], _stacks(inner), weight_decay=settings.weight_decay)
         self._outer = self.master[self._inner_size :]
+        cuda = device.type == "cuda"
+        self._rate, self._forget = torch.zeros((), device=device), torch.zeros((), device=device)
+        self._adam_rate = torch.zeros((), device=device)
         self._adam = torch.optim.AdamW(
-            [self._outer], lr=settings.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=device.type == "cuda"
+            [self._outer], lr=self._adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=cuda, capturable=cuda
         )
 
-    @torch.no_grad()
     def update(self, step: int, rate: float) -> Tensor:
         """One step with the gradients at hand, learning rates scaled by `rate`; returns the gradients' norm."""
+        self.schedule(step, rate)
+        return self.apply()
+
+    def schedule(self, step: int, rate: float) -> None:
+        """Set what changes from step to step, where `apply` finds it."""
+        self._rate.fill_(self.settings.muon_rate * rate)
+        self._adam_rate.fill_(self.settings.adam_rate * rate)
+        self._forget.fill_(1 - min(self.settings.ema, (1 + step) / (10 + step)))
+
+    @torch.no_grad()
+    def apply(self) -> Tensor:
+        """What `update` does on the device, the same for every step, so that it can be captured as a CUDA graph."""
         gradients = self.gradients.float()
         norm: Tensor = torch.linalg.vector_norm(gradients)
         gradients *= torch.clamp(self.settings.clip / (norm + 1e-6), max=1.0)
-        self._muon.step(gradients[: self._inner_size], self.settings.muon_rate * rate)
+        self._muon.step(gradients[: self._inner_size], self._rate)
         self._outer.grad = gradients[self._inner_size :]
-        self._adam.param_groups[0]["lr"] = self.settings.adam_rate * rate
         self._adam.step()
         self.weights.copy_(self.master)
         self.gradients.zero_()
-        self.averaged.lerp_(self.master, 1 - min(self.settings.ema, (1 + step) / (10 + step)))
+        self.averaged.lerp_(self.master, self._forget)
         return norm
 
     @torch.no_grad()

@@ -4,19 +4,23 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from training.batches import Batches
+from training.batches import Batches, Plan
+from training.buckets import BASE
+from training.captured import CapturedSteps, Step
 from training.flat import FlatParameters, OptimizerSettings
 from training.model import ToyModel, compute_dtype
 from training.vae import schedule
 
 Log = Callable[[int, dict[str, float]], None]
 LOG_EVERY = 50
+LOGGED = ("flow", "text", "norm")
 RECOMPILE_LIMIT = 64  # buckets and tasks differ in row counts
 
 
@@ -58,22 +62,37 @@ class JointTrainer:
 
     def run(self, batches: Batches, *, until_s: float, log: Log) -> bool:
         """Train until the run is complete or the monotonic time `until_s`; whether it is complete."""
+        if self.device.type != "cuda":
+            return self._run(batches, partial(self._work, batches), until_s, log)
+        steps = CapturedSteps(partial(self._work, batches), len(LOGGED), self.device)
+        with torch.cuda.stream(steps.stream):
+            done = self._run(batches, steps, until_s, log)
+        steps.stream.synchronize()
+        return done
+
+    def _run(self, batches: Batches, work: Step, until_s: float, log: Log) -> bool:
         s = self.settings
         started, first, before_s = time.monotonic(), self.step, self.spent_s
         while self.step < s.steps and self.spent_s < s.budget_s:
             if time.monotonic() > until_s:
                 return False
             rate = schedule(self.step, self._progress(), s.warmup)
-            bucket, groups = batches.draw(self.step, s.seed)
-            losses = self.model(groups)
-            (losses.flow + s.text_weight * losses.text).backward()
-            norm = self.flat.update(self.step, rate)
-            if (self.step % LOG_EVERY == 0 and bucket.tokens == 256) or self.step == s.steps - 1:
-                values = {"flow": losses.flow, "text": losses.text, "norm": norm}
+            plan = batches.plan(self.step, s.seed)
+            self.flat.schedule(self.step, rate)
+            found = work(plan)
+            if (self.step % LOG_EVERY == 0 and plan.bucket is BASE) or self.step == s.steps - 1:
+                values = dict(zip(LOGGED, found.tolist(), strict=True))
                 speed = (self.step - first + 1) / (time.monotonic() - started)
-                log(self.step, {k: float(v.detach()) for k, v in values.items()} | {"rate": rate, "steps_per_s": speed})
+                log(self.step, values | {"rate": rate, "steps_per_s": speed})
             self.step, self.spent_s = self.step + 1, before_s + time.monotonic() - started
         return True
+
+    def _work(self, batches: Batches, plan: Plan) -> Tensor:
+        """All that a step does on the device -> what `LOGGED` names."""
+        losses = self.model(batches.draw(plan))
+        (losses.flow + self.settings.text_weight * losses.text).backward()
+        norm = self.flat.apply()
+        return torch.stack((losses.flow.detach(), losses.text.detach(), norm))
 
     def _progress(self) -> float:
         """By steps or by seconds, whichever is further: a slow machine too comes to the end of its schedule."""

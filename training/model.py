@@ -1,11 +1,12 @@
 """The whole model for training: both stages' modules around one set of layers, with losses over groups of samples.
 
 All arithmetic is `bagel.model`'s; here it only runs on many samples at once. Rows of a step lie as [all groups' gen
-rows | all groups' und rows], so that products run over everything together and attention runs group by group.
+rows | all groups' und rows], so that products and attention run over everything together.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from typing import TypeVar
 
@@ -18,15 +19,13 @@ from bagel.config import ModelConfig
 from bagel.model.embeddings import grid_position_ids, sincos_table
 from bagel.model.stages import DitModel, Slot, ThinkerModel
 from bagel.tokens import SpecialTokens
+from training.attention import attend, samples_of
 from training.blocks import IGNORED, MARKERS, Geometry, RowSlots
 
 INIT_STD = 0.02
 # Groups for pictures whose text slots hold nothing but a prompt have no answer to learn.
 PROMPT_ONLY_SLOTS = 64
-# Without cuDNN's: with it, and a hidden score of -30000, the loss was no number; which of the two it was is not known.
-KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-CHANNEL_MULTIPLE = 8  # attention kernels take head sizes in steps of this
-HIDDEN_SCORE = -4096.0  # before the scale 1/8
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]  # cuDNN's builds a plan for every new count of pictures
 _FROZEN = ("latents.pos_embed",)
 Method = TypeVar("Method", bound=Callable[..., Tensor])
 
@@ -39,7 +38,9 @@ def eager(method: Method) -> Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """B samples of one layout, on the device. Latent tokens are [B, N, C]; grids are (rows, columns)."""
+    """B samples of one layout, on the device. Grids are (rows, columns); latent tokens [B, N, C], noisy ones and their
+    velocities [B, copies * N, C], times [B, copies].
+    """
 
     slots: RowSlots
     geometry: Geometry
@@ -47,7 +48,7 @@ class Group:
     grid: tuple[int, int] = (0, 0)  # of the latents
     noisy: Tensor | None = None
     velocity: Tensor | None = None  # what is to be predicted; None when only looking
-    times: Tensor | None = None  # [B]
+    times: Tensor | None = None
     source: Tensor | None = None
     patches: Tensor | None = None  # [B, m, P*P*3] in [-1, 1]
     patch_grid: tuple[int, int] = (0, 0)
@@ -59,28 +60,17 @@ class Group:
 
 
 class GroupAttention:
-    """The layers' `KvContext`: attention of every group under its own mask."""
+    """The layers' `KvContext`: every sample sees its own rows, by their codes."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
-        self._groups = groups
+        shapes = tuple((g.samples, g.slots.gen, g.slots.und) for g in groups)
+        self._codes = _joined([g.geometry.codes for g in groups], groups)
+        self._samples = samples_of(shapes, self._codes.device)
 
-    @eager
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q [N, A, d], k and v [N, K, d] over the rows of all groups -> [N, A, d]."""
         del layer
-        sizes = [g.samples * g.slots.gen for g in self._groups] + [g.samples * g.slots.und for g in self._groups]
-        pieces = [torch.split(x, sizes) for x in (q, k, v)]  # a split's gradient is one concatenation, a slice's is not
-        gen, und = [], []
-        for index, group in enumerate(self._groups):
-            own_q, own_k, own_v = (
-                torch.cat((_split(x[index], group.samples), _split(x[index + len(self._groups)], group.samples)), dim=1)
-                for x in pieces
-            )
-            out = _group_attention(own_q, own_k, own_v, group.geometry)
-            own_gen, own_und = torch.split(out, [group.slots.gen, group.slots.und], dim=1)
-            gen.append(own_gen.flatten(0, 1))
-            und.append(own_und.flatten(0, 1))
-        return torch.cat((*gen, *und))
+        return attend(q, k, v, self._codes, self._samples)
 
 
 class PictureAttention:
@@ -99,7 +89,9 @@ class PictureAttention:
         out = []
         for index, pictures in enumerate(self._pictures):
             own_q, own_k, own_v = (_split(x[index], pictures) for x in pieces)
-            out.append(_attention(own_q, own_k, own_v, None, q.shape[-1] ** -0.5).flatten(0, 1))
+            with sdpa_kernel(KERNELS):
+                own = F.scaled_dot_product_attention(own_q, own_k, own_v)
+            out.append(own.transpose(1, 2).flatten(0, 1))
         return torch.cat(out)
 
 
@@ -151,13 +143,11 @@ class ToyModel(nn.Module):
         pictures = self._picture_rows([g for g in groups if g.patches is not None])
         gen = [self._gen_rows(g) for g in groups]
         und = [self._und_rows(g, pictures.pop(0) if g.patches is not None else None) for g in groups]
-        positions = [g.geometry.positions[:, : g.slots.gen].flatten() for g in groups]
-        positions += [g.geometry.positions[:, g.slots.gen :].flatten() for g in groups]
         joined = [rows.flatten(0, 1) for rows in (*gen, *und)]
         x = self.thinker.mot(
             torch.cat(joined),
             num_gen=sum(rows.shape[0] for rows in joined[: len(groups)]),
-            positions=torch.cat(positions),
+            positions=_joined([g.geometry.positions for g in groups], groups),
             context=GroupAttention(groups),
         )
         pieces = torch.split(x, [rows.shape[0] for rows in joined])
@@ -193,7 +183,7 @@ class ToyModel(nn.Module):
 
     def _velocities(self, rows: Sequence[tuple[Tensor, Tensor]], groups: Sequence[Group]) -> list[Tensor]:
         noisy = [
-            torch.split(gen, [group.slots.noise, group.slots.source], dim=1)[0]
+            torch.split(gen, [group.slots.noise * group.slots.copies, group.slots.source], dim=1)[0]
             for (gen, _), group in zip(rows, groups, strict=True)
             if group.slots.noise
         ]
@@ -207,20 +197,20 @@ class ToyModel(nn.Module):
         if group.noisy is None or group.times is None:
             return latents.pos_embed.new_zeros(group.samples, 0, self.config.llm.hidden_size)
         rows, columns = group.grid
-        table = latents.pos_embed[grid_position_ids(rows, columns, self.config.max_latent_size).to(group.noisy.device)]
+        table = latents.pos_embed[_grid_ids(rows, columns, self.config.max_latent_size, group.noisy.device)]
         dtype = table.dtype
-        parts = [latents.vae2llm(group.noisy.to(dtype)) + latents.time_embedding(group.times)[:, None] + table]
+        places = latents.time_embedding(group.times.flatten())[:, None] + table
+        parts = [latents.vae2llm(group.noisy.to(dtype)) + places.view(*group.noisy.shape[:2], -1)]
         if group.source is not None:
-            clean = latents.time_embedding(torch.zeros_like(group.times[:1]))
+            clean = latents.time_embedding(torch.zeros_like(group.times[0, :1]))
             parts.append(latents.vae2llm(group.source.to(dtype)) + clean + table)
         return torch.cat(parts, dim=1)
 
     def _und_rows(self, group: Group, picture: Tensor | None) -> Tensor:
         """[B, und, H]: per sample markers (of the noise, of the VAE block, of the ViT block), patches, text."""
         slots, embed = group.slots, self.thinker.embed_tokens
-        pairs = sum(1 for n in (slots.noise, slots.source, slots.patches) if n)
-        ids = torch.tensor([self.special.image_start, self.special.image_end] * pairs, device=group.text_ids.device)
-        parts = [embed(ids).expand(group.samples, pairs * MARKERS, -1)] if pairs else []
+        ids = _repeated((self.special.image_start, self.special.image_end), slots.pairs, group.text_ids.device)
+        parts = [embed(ids).expand(group.samples, slots.pairs * MARKERS, -1)] if slots.pairs else []
         if picture is not None:
             parts.append(picture)
         parts.append(embed(group.text_ids))
@@ -232,7 +222,7 @@ class ToyModel(nn.Module):
         if not patches:
             return []
         table = self.thinker.vit_pos_embed
-        grids = [grid_position_ids(*g.patch_grid, self.config.vit_grid_side).to(table.device) for g in groups]
+        grids = [_grid_ids(*g.patch_grid, self.config.vit_grid_side, table.device) for g in groups]
         ids = torch.cat([grid.repeat(g.samples) for grid, g in zip(grids, groups, strict=True)])
         attention = PictureAttention([p.shape[1] for p in patches for _ in range(p.shape[0])])
         flat = self.thinker.connector(
@@ -264,38 +254,24 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
+@cache
+def _grid_ids(rows: int, columns: int, side: int, device: torch.device) -> Tensor:
+    """As `grid_position_ids`, on the device and kept: a captured step may not copy from the CPU."""
+    return grid_position_ids(rows, columns, side).to(device)
+
+
+@cache
+def _repeated(ids: tuple[int, ...], times: int, device: torch.device) -> Tensor:
+    return torch.tensor(ids * times, device=device)
+
+
+def _joined(tables: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
+    """Tables [B, T] of each group -> [N], as the rows of a step lie."""
+    gen = [table[:, : g.slots.gen].flatten() for table, g in zip(tables, groups, strict=True)]
+    und = [table[:, g.slots.gen :].flatten() for table, g in zip(tables, groups, strict=True)]
+    return torch.cat((*gen, *und))
+
+
 def _split(x: Tensor, samples: int) -> Tensor:
-    """[B * n, heads, d] -> [B, n, heads, d]."""
-    return x.view(samples, -1, *x.shape[1:])
-
-
-def _group_attention(q: Tensor, k: Tensor, v: Tensor, geometry: Geometry) -> Tensor:
-    """q [B, T, A, d], k and v [B, T, K, d] -> [B, T, A, d]: text rows under their mask, picture rows without one.
-
-    A picture row's hidden keys get a large negative score through extra channels: its query is one-hot in its kind of
-    block, the key holds the penalty of each kind. So the fast kernels, which take no mask, can be used.
-    """
-    fixed, scale = geometry.queries.shape[0], q.shape[-1] ** -0.5
-    if not fixed:
-        return _attention(q, k, v, geometry.text_mask, scale)
-    of_pictures, of_text = torch.split(q, [fixed, q.shape[1] - fixed], dim=1)
-    text = _attention(of_text, k, v, geometry.text_mask, scale)
-    kinds = geometry.queries.shape[1]
-    spare = (0, CHANNEL_MULTIPLE - kinds)
-    queries = F.pad(geometry.queries, spare).to(q.dtype)[None, :, None].expand(*of_pictures.shape[:3], -1)
-    penalty = F.pad(geometry.hidden * HIDDEN_SCORE, spare).to(k.dtype)[:, :, None].expand(*k.shape[:3], -1)
-    wide_q, wide_k = torch.cat((of_pictures, queries), dim=-1), torch.cat((k, penalty), dim=-1)
-    picture = _attention(wide_q, wide_k, F.pad(v, (0, CHANNEL_MULTIPLE)), None, scale)
-    return torch.cat((picture[..., : v.shape[-1]], text), dim=1)
-
-
-def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """q [B, T, A, d], k and v [B, S, K, d] -> [B, T, A, d]; query head i reads key/value head i // (A // K)."""
-    grouped = q.shape[2] != k.shape[2]
-    if grouped and mask is not None:  # kernels that take a mask know no groups
-        repeats = q.shape[2] // k.shape[2]
-        k, v, grouped = k.repeat_interleave(repeats, dim=2), v.repeat_interleave(repeats, dim=2), False
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    with sdpa_kernel(KERNELS):
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=grouped)
-    return out.transpose(1, 2)
+    """[B * n, heads, d] -> [B, heads, n, d]."""
+    return x.view(samples, -1, *x.shape[1:]).transpose(1, 2)

@@ -24,8 +24,8 @@ class Muon:
         self.momentum = torch.zeros_like(flat)
 
     @torch.no_grad()
-    def step(self, gradients: Tensor, learning_rate: float) -> None:
-        """One update in place, from gradients laid out as the matrices are."""
+    def step(self, gradients: Tensor, learning_rate: Tensor) -> None:
+        """One update in place, from gradients laid out as the matrices are; the rate is a scalar on their device."""
         self.momentum.lerp_(gradients, 1 - MOMENTUM)
         ahead = gradients.lerp(self.momentum, MOMENTUM)
         self._flat.mul_(1 - learning_rate * self._weight_decay)
@@ -34,7 +34,7 @@ class Muon:
             torch.split(ahead, sizes), torch.split(self._flat, sizes), self._stacks, strict=True
         ):
             size = ADAM_RMS * max(stack[1:]) ** 0.5
-            target.view(stack).add_(orthogonalised(matrices.view(stack)).float(), alpha=-learning_rate * size)
+            target.view(stack).sub_(orthogonalised(matrices.view(stack)).float() * (learning_rate * size))
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

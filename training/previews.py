@@ -13,7 +13,7 @@ from bagel.model.flow import Velocities, guide, timesteps
 from bagel.model.vae import to_uint8, unscale_latent
 from bagel.settings import Guidance
 from training.blocks import Block, Kept, RowSlots, geometry
-from training.model import Group, ToyModel, compute_dtype
+from training.model import Group, ToyModel
 from training.writer import PROMPT_SLOTS, Writer
 
 PROMPTS = (
@@ -48,8 +48,8 @@ def preview(
     def group(t: float, *, prompted: bool, state: Tensor) -> Group:
         kept = Kept(yes & prompted, yes, yes)
         return Group(
-            slots=row_slots, geometry=geometry(row_slots, ids, blocks, kept, compute_dtype(device)), text_ids=ids,
-            grid=(rows, columns), noisy=state, times=torch.full((len(prompts),), t, device=device),
+            slots=row_slots, geometry=geometry(row_slots, ids, blocks, kept), text_ids=ids,
+            grid=(rows, columns), noisy=state, times=torch.full((len(prompts), 1), t, device=device),
         )  # fmt: skip
 
     times = timesteps(points, 3.0).tolist()

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from bagel.config import load_model_config
 from bagel.model.names import AE_FILE, EMA_FILE
 from bagel.tokens import read_special_tokens
+from training.batches import Plan
 from training.blocks import Block, Kept, RowSlots, geometry
-from training.buckets import BASE, Bucket
+from training.buckets import BASE
 from training.export import checkpoint_tensors, merge_shards, write_shards
 from training.joint import JointSettings, JointTrainer
 from training.model import Group, ToyModel
@@ -26,13 +27,15 @@ CPU = torch.device("cpu")
 class OneSentence:
     """Steps of one short text."""
 
-    def draw(self, step: int, seed: int) -> tuple[Bucket, list[Group]]:
+    def plan(self, step: int, seed: int) -> Plan:
+        del step, seed
+        return Plan(BASE, think=False, views=True)
+
+    def draw(self, plan: Plan) -> list[Group]:
         ids = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12]])
         blocks = torch.tensor([[int(Block.PROMPT)] * 4 + [int(Block.OUTPUT)] * 4])
         slots, yes = RowSlots(noise=0, source=0, patches=0, text=8), torch.ones(1, dtype=torch.bool)
-        return BASE, [
-            Group(slots=slots, geometry=geometry(slots, ids, blocks, Kept(yes, yes, yes), torch.float32), text_ids=ids)
-        ]
+        return [Group(slots=slots, geometry=geometry(slots, ids, blocks, Kept(yes, yes, yes)), text_ids=ids)]
 
 
 def trainer_of(settings: JointSettings) -> JointTrainer:

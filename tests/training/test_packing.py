@@ -55,8 +55,8 @@ def test_an_edit_and_its_dropouts_give_the_three_official_velocities(model: ToyM
     slots = RowSlots(noise=40, source=40, patches=28, text=TEXT)
     kept = Kept(_flags(True, False, True), _flags(True, True, True), _flags(True, True, False))
     group = Group(
-        slots=slots, geometry=geometry(slots, ids, blocks, kept, torch.float32), text_ids=ids, grid=(5, 8),
-        noisy=tensors["steps.x"][0].repeat(3, 1, 1), times=tensors["steps.t"][:1].repeat(3),
+        slots=slots, geometry=geometry(slots, ids, blocks, kept), text_ids=ids, grid=(5, 8),
+        noisy=tensors["steps.x"][0].repeat(3, 1, 1), times=tensors["steps.t"][:1].repeat(3, 1),
         source=tokens.repeat(3, 1, 1), patches=patches.repeat(3, 1, 1), patch_grid=(4, 7),
     )  # fmt: skip
     got = model.velocities([group])[0]
@@ -64,6 +64,23 @@ def test_an_edit_and_its_dropouts_give_the_three_official_velocities(model: ToyM
         [tensors["steps.v_cond"][0], tensors["cfg_steps.v_cfg_text"][0], tensors["cfg_steps.v_cfg_img"][0]]
     )
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_noisy_copies_of_one_context_are_as_alone(model: ToyModel) -> None:
+    tensors, case = _case("img2img_text_channel")
+    ids, blocks = _text([(Block.PROMPT, case["context_updates"][2]["token_ids"])], 1, TEXT)  # type: ignore[index]
+    states, times = tensors["steps.x"], tensors["steps.t"]
+    assert not torch.equal(states[0], states[1])
+    yes = _flags(True)
+    slots = RowSlots(noise=40, source=40, patches=28, text=TEXT, copies=2)
+    group = Group(
+        slots=slots, geometry=geometry(slots, ids, blocks, Kept(yes, yes, yes)), text_ids=ids, grid=(5, 8),
+        noisy=torch.cat((states[0], states[1]))[None], times=times[None, :2],
+        source=tensors["vae0.patchified"][None], patches=tensors["vit0.patches"][None], patch_grid=(4, 7),
+    )  # fmt: skip
+    got = model.velocities([group])[0].view(2, 40, -1)
+    torch.testing.assert_close(got, tensors["steps.v_cond"][:2], rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -75,17 +92,15 @@ def test_groups_of_different_layouts_do_not_see_each_other(model: ToyModel) -> N
     grid = (height // 16, width // 16)
     slots = RowSlots(noise=grid[0] * grid[1], source=0, patches=0, text=ids.shape[1])
     kept = Kept(_flags(True, False), _flags(True, True), _flags(True, True))
-    x, times = tensors["steps.x"][0].repeat(2, 1, 1), tensors["steps.t"][:1].repeat(2)
+    x, times = tensors["steps.x"][0].repeat(2, 1, 1), tensors["steps.t"][:1].repeat(2, 1)
     picture = Group(
-        slots=slots, geometry=geometry(slots, ids, blocks, kept, torch.float32), text_ids=ids, grid=grid, noisy=x,
+        slots=slots, geometry=geometry(slots, ids, blocks, kept), text_ids=ids, grid=grid, noisy=x,
         times=times,
     )  # fmt: skip
     other_ids, other_blocks = _text([(Block.PROMPT, [5, 6, 7]), (Block.OUTPUT, [8, 9])], 3, 9)
     words = RowSlots(noise=0, source=0, patches=0, text=9)
     everything = Kept(*(_flags(True, True, True),) * 3)
-    other = Group(
-        slots=words, geometry=geometry(words, other_ids, other_blocks, everything, torch.float32), text_ids=other_ids
-    )
+    other = Group(slots=words, geometry=geometry(words, other_ids, other_blocks, everything), text_ids=other_ids)
     got = model.velocities([other, picture])[0]
     expected = torch.stack([tensors["steps.v_cond"][0], tensors["cfg_steps.v_cfg_text"][0]])
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
@@ -99,7 +114,7 @@ def test_a_thought_has_the_official_logits_and_is_trained_to_predict_its_next_to
     pieces = [(Block.SYSTEM, system), (Block.PROMPT, prompt), (Block.OUTPUT, fed)]
     ids, blocks = _text(pieces, 1, sum(len(own) for _, own in pieces) + 2)
     slots = RowSlots(noise=0, source=0, patches=0, text=ids.shape[1])
-    shapes = geometry(slots, ids, blocks, Kept(*(_flags(True),) * 3), torch.float32)
+    shapes = geometry(slots, ids, blocks, Kept(*(_flags(True),) * 3))
     ((_, rows),) = model.rows([Group(slots=slots, geometry=shapes, text_ids=ids)])
     first = len(system) + len(prompt)
     logits = model.thinker.logits(rows[0])[first : first + len(fed)]
@@ -118,7 +133,7 @@ def test_pictures_with_different_patch_grids_do_not_see_each_other(model: ToyMod
         width = model.thinker.vit.patch_embedding.in_features
         groups.append(
             Group(
-                slots=slots, geometry=geometry(slots, ids, blocks, everything, torch.float32), text_ids=ids,
+                slots=slots, geometry=geometry(slots, ids, blocks, everything), text_ids=ids,
                 patches=torch.rand((2, slots.patches, width), generator=noise) * 2 - 1, patch_grid=grid,
             )
         )  # fmt: skip
