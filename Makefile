@@ -10,7 +10,7 @@ PROTOC := -m grpc_tools.protoc -I protos
 ONE_THREAD := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint format types imports stubs protos limits parity parity-bf16 \
+.PHONY: help demo serve test clients check lint format types imports stubs protos limits parity parity-bf16 \
 	parity-services chaos bench toy-eval gallery clean
 
 help:  ## what can be made
@@ -22,8 +22,11 @@ demo: $(VENV)/.stage  ## start a server, send the four tasks, save the pictures 
 serve: $(VENV)/.stage  ## serve the default model on port 8091 until Ctrl-C
 	$(BIN)/bagel serve
 
-test: $(VENV)/.dev  ## all tests
+test: $(VENV)/.dev  ## all tests of what is here
 	$(BIN)/python -m pytest
+
+clients: $(VENV)/.dev  ## other projects' clients against a running server; installs them under build/clients (OPEN_WEBUI=0: not that one)
+	$(BIN)/python -m pytest tests/clients --timeout 1200
 
 check: lint types imports stubs  ## lint, format, types, imports, stubs up to date
 
@@ -62,13 +65,16 @@ parity-bf16: $(VENV)/.dev  ## the same in bfloat16, against twice the reference'
 parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT process: make parity-services GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
 
-chaos: $(VENV)/.dev  ## 100 kills in the middle of a transfer over every transport, and 210 contract cases each; writes docs/evidence/
+chaos: $(VENV)/.dev  ## kills in the middle of transfers, many contract cases, bombs beside other users; writes docs/evidence/
 	@CONTRACT_CASES=210 bash -o pipefail -c \
 		'$(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt'
+	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.bombs --seconds 60 | tee docs/evidence/bombs.txt'
 	@$(ONE_THREAD) bash -o pipefail -c '$(BIN)/python -m tests.chaos.transport | tee docs/evidence/chaos-transport.txt'
 
-bench: $(VENV)/.dev  ## every way to move KV pages, side by side; writes docs/evidence/transport-bench.txt
+bench: $(VENV)/.dev  ## every way to move KV pages, ten-fold overload, what the gateway adds; writes docs/evidence/
 	@bash -o pipefail -c '$(BIN)/python -m benchmarks.transport --planes shm,zeromq,mooncake | tee docs/evidence/transport-bench.txt'
+	@bash -o pipefail -c '$(BIN)/python -m benchmarks.overload --seconds 60 | tee docs/evidence/overload.txt'
+	@bash -o pipefail -c '$(BIN)/python -m benchmarks.gateway_overhead | tee docs/evidence/gateway-overhead.txt'
 
 toy-eval: $(VENV)/.stage  ## 400 held-out tasks through the services, judged by code: a table, out/toy-eval.json and .png
 	$(BIN)/python -m training.evaluation

@@ -8,6 +8,8 @@ HTTP_PORT = 8091
 KV_PAGE_TOKENS = 16
 KV_POOL_TOKENS = 32768
 MAX_QUEUE = 64
+# Requests of a kind that the gateway lets into a stage at once; the others wait in the gateway, in order.
+MAX_RUNNING = 8
 DRAIN_S = 30.0
 # Below the 600 s after which OpenAI's client gives up by itself.
 REQUEST_TIMEOUT_S = 570.0

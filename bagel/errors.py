@@ -18,7 +18,11 @@ class RequestError(BagelError):
 
 
 class OverloadedError(BagelError):
-    """A bounded queue is full. The same request may succeed later."""
+    """A bounded queue is full. The same request may succeed after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotReadyError(BagelError):

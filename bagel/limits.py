@@ -41,6 +41,9 @@ def check_bounds(param: str, value: float, least: float, most: float) -> None:
 
 
 # How much may be sent.
+JSON_PARTS = Limit(
+    what="Commas, brackets and escapes of a JSON body, counted before it is read", most=1_000_000, rest=("the body",)
+)
 BODY_BYTES = Limit(
     what="A request's body, pictures in it", most=64 << 20, unit="bytes", rest=("the body",), http_status="413"
 )
@@ -79,14 +82,48 @@ DEADLINE_S = Limit(
     what="A call's deadline", most=600.0, unit="s", grpc=("every call",), grpc_status="a later one is brought forward"
 )
 QUEUE = Limit(
-    what="Requests that wait for a stage",
+    what="Requests that wait in a stage",
     most=defaults.MAX_QUEUE,
-    rest=("every task",),
     grpc=("GenerateText", "PrepareContext", "Dit.Generate"),
-    http_status="429",
     grpc_status="RESOURCE_EXHAUSTED",
     flag="--max-queue",
 )
+WAITING = Limit(
+    what="Cost of requests that wait in the gateway, for texts and for pictures each; 1 is an ordinary request",
+    most=defaults.MAX_QUEUE,
+    rest=("every task",),
+    http_status="429",
+    flag="--max-queue",
+)
+WAITING_BYTES = Limit(
+    what="Pictures sent with requests that wait", most=256 << 20, unit="bytes", rest=("every task",), http_status="429"
+)
+BODIES_BYTES = Limit(
+    what="Bodies of all requests that are being read or served",
+    most=256 << 20,
+    unit="bytes",
+    rest=("the body",),
+    http_status="429",
+)
+RETRY_AFTER_S = Limit(
+    what="Time after which to come again", least=1, most=120, unit="s", rest=("retry-after",), http_status="cut off"
+)
+HEADER_S = Limit(
+    what="Time for a request's line and headers, and between two requests of a connection",
+    most=10.0,
+    unit="s",
+    rest=("the headers",),
+    http_status="408",
+)
+BODY_S = Limit(what="Time for a request's body", most=120.0, unit="s", rest=("the body",), http_status="408")
+UNREAD_S = Limit(
+    what="Time in which a client reads nothing of an answer that waits for it",
+    most=60.0,
+    unit="s",
+    rest=("every answer",),
+    http_status="closed",
+)
+CONNECTIONS = Limit(what="Connections at once", most=1000, rest=("every request",), http_status="503")
 GRANTS = Limit(
     what="Reads of contexts that are open", most=256, grpc=("KvSource.Read",), grpc_status="RESOURCE_EXHAUSTED"
 )
@@ -130,6 +167,20 @@ REQUEST_PIXELS = Limit(
     rest=("messages", "image", "image[]"),
     grpc=("segments",),
 )
+DECODE_S = Limit(
+    what="Time to decode a picture", most=10.0, unit="s", rest=("image_url.url", "image", "image[]", "mask")
+)
+DECODE_BYTES = Limit(
+    what="Memory to decode a picture",
+    most=512 << 20,
+    unit="bytes",
+    rest=("image_url.url", "image", "image[]", "mask"),
+)
+FETCHED_BYTES = Limit(
+    what="A picture that is fetched (`--fetch-images`)", most=16 << 20, unit="bytes", rest=("image_url.url",)
+)
+FETCH_S = Limit(what="Time to fetch a picture", most=10.0, unit="s", rest=("image_url.url",))
+URL_CHARACTERS = Limit(what="An address to fetch a picture from", most=2048, unit="characters", rest=("image_url.url",))
 # Texts sent.
 PROMPT_CHARACTERS = Limit(
     what="A prompt of the images endpoints",
@@ -231,12 +282,16 @@ TOP_P = Limit(
 
 SECTIONS: dict[str, tuple[Limit[int] | Limit[float], ...]] = {
     "How much": (
-        BODY_BYTES, HEADER_BYTES, FORM_FIELDS, FORM_FIELD_BYTES, MESSAGE_BYTES, SENT_ID_CHARACTERS,
+        BODY_BYTES, JSON_PARTS, HEADER_BYTES, FORM_FIELDS, FORM_FIELD_BYTES, MESSAGE_BYTES, SENT_ID_CHARACTERS,
         REQUEST_ID_CHARACTERS,
     ),
-    "How long, and how many at once": (TIMEOUT_S, DEADLINE_S, QUEUE, GRANTS, INLINE_BYTES, LINK_S, LINKED_BYTES),
+    "How long, and how many at once": (
+        TIMEOUT_S, DEADLINE_S, WAITING, WAITING_BYTES, BODIES_BYTES, QUEUE, RETRY_AFTER_S, CONNECTIONS, HEADER_S,
+        BODY_S, UNREAD_S, GRANTS, INLINE_BYTES, LINK_S, LINKED_BYTES,
+    ),
     "Pictures and texts sent": (
-        PICTURES_SENT, PICTURE_PIXELS, REQUEST_PIXELS, PROMPT_CHARACTERS, NEGATIVE_PROMPT_CHARACTERS,
+        PICTURES_SENT, PICTURE_PIXELS, REQUEST_PIXELS, DECODE_S, DECODE_BYTES, FETCHED_BYTES, FETCH_S, URL_CHARACTERS,
+        PROMPT_CHARACTERS, NEGATIVE_PROMPT_CHARACTERS,
         CHARACTERS_A_TOKEN,
     ),
     "How a picture is made": (

@@ -5,7 +5,9 @@ A stage catches `Exception` for its requests in one place, `ErrorInterceptor`.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
@@ -21,9 +23,12 @@ from bagel.errors import (
 )
 from bagel.limits import DEADLINE_S, MESSAGE_BYTES, REQUEST_ID_CHARACTERS
 from bagel.logs import bind_request, get_logger
+from bagel.tracing import annotate, headers, serving
 
 REQUEST_ID_KEY = "x-request-id"
 PARAM_KEY = "bagel-param"
+# gRPC's own name: clients that retry by policy wait that long.
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
 REQUEST_ID_PATTERN = re.compile(rf"[A-Za-z0-9._-]{{1,{REQUEST_ID_CHARACTERS.most}}}")
 _ID_RULE = f"request.id must be 1 to {REQUEST_ID_CHARACTERS.most} characters of A-Z a-z 0-9 . _ -"
 _SHARED_OPTIONS = (
@@ -71,8 +76,8 @@ def open_channel(address: str) -> grpc.aio.Channel:
 
 
 def metadata(request_id: str) -> tuple[tuple[str, str], ...]:
-    """Metadata that names the request in the logs of the service called."""
-    return ((REQUEST_ID_KEY, request_id),)
+    """Metadata that names the request in the logs of the service called, and the present span in its traces."""
+    return ((REQUEST_ID_KEY, request_id), *headers())
 
 
 def remaining_s(context: ServicerContext) -> float:
@@ -96,8 +101,16 @@ def error_param(error: grpc.aio.AioRpcError) -> str | None:
     return None
 
 
+def error_pushback_s(error: grpc.aio.AioRpcError) -> float | None:
+    """When a server that is full wants to be asked again, from its status's metadata."""
+    for key, value in error.trailing_metadata() or ():
+        if key == PUSHBACK_KEY and str(value).isdecimal():
+            return int(value) / 1e3
+    return None
+
+
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns exceptions into statuses and binds the request id of the call to the logs.
+    """Turns exceptions into statuses, binds the request id of the call to the logs, and makes the call a span.
 
     `statuses` adds a package's own exceptions to those of `bagel.errors`.
     """
@@ -113,37 +126,37 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith("/grpc."):
             return handler
-        request_id = _metadata_value(handler_call_details.invocation_metadata or (), REQUEST_ID_KEY)
+        call = _Call.of(handler_call_details)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
-                self._wrap_unary(handler.unary_unary, request_id),
+                self._wrap_unary(handler.unary_unary, call),
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._wrap_stream(handler.unary_stream, request_id),
+                self._wrap_stream(handler.unary_stream, call),
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )
         return handler
 
-    def _wrap_unary(self, method: Callable[..., Any], request_id: str | None) -> Callable[..., Any]:
+    def _wrap_unary(self, method: Callable[..., Any], call: "_Call") -> Callable[..., Any]:
         async def wrapped(request: Any, context: ServicerContext) -> Any:
-            _bind(request_id)
             try:
-                return await method(request, context)
+                with call.entered():
+                    return await method(request, context)
             except Exception as error:  # noqa: BLE001 - the process's one boundary
                 await self._abort(error, context)
 
         return wrapped
 
-    def _wrap_stream(self, method: Callable[..., Any], request_id: str | None) -> Callable[..., Any]:
+    def _wrap_stream(self, method: Callable[..., Any], call: "_Call") -> Callable[..., Any]:
         async def wrapped(request: Any, context: ServicerContext) -> AsyncIterator[Any]:
-            _bind(request_id)
             try:
-                async for event in method(request, context):
-                    yield event
+                with call.entered():
+                    async for event in method(request, context):
+                        yield event
             except Exception as error:  # noqa: BLE001 - the process's one boundary
                 await self._abort(error, context)
 
@@ -157,15 +170,42 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             await context.abort(StatusCode.INTERNAL, f"internal error: {type(error).__name__}; see the server's log")
         status = next((code for kind, code in self._statuses.items() if isinstance(error, kind)), StatusCode.INTERNAL)
         get_logger().info("rpc_refused", status=status.name, reason=str(error))
-        param = error.param if isinstance(error, RequestError) else None
-        await context.abort(status, str(error), ((PARAM_KEY, param),) if param else ())
+        await context.abort(status, str(error), _trailing(error))
 
 
-def _bind(request_id: str | None) -> None:
-    if request_id is not None:
-        bind_request(request_id)
+def _trailing(error: BagelError) -> tuple[tuple[str, str], ...]:
+    match error:
+        case RequestError(param=str(param)):
+            return ((PARAM_KEY, param),)
+        case OverloadedError(retry_after_s=seconds):
+            return ((PUSHBACK_KEY, str(round(seconds * 1e3))),)
+        case _:
+            return ()
 
 
-def _metadata_value(pairs: Iterable[tuple[str, str | bytes]], wanted: str) -> str | None:
-    value = next((value for key, value in pairs if key == wanted), None)
-    return value if isinstance(value, str) and REQUEST_ID_PATTERN.fullmatch(value) else None
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What the metadata of a call says about it."""
+
+    name: str  # package.Service/Method
+    request_id: str | None
+    headers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, details: grpc.HandlerCallDetails) -> "_Call":
+        pairs: Iterable[tuple[str, str | bytes]] = details.invocation_metadata or ()
+        headers = {key: value for key, value in pairs if isinstance(value, str)}
+        sent = headers.get(REQUEST_ID_KEY, "")
+        return cls(details.method.strip("/"), sent if REQUEST_ID_PATTERN.fullmatch(sent) else None, headers)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Work on it: a span, unless it only looks at something, as gateways do all the time."""
+        if self.request_id is not None:
+            bind_request(self.request_id)
+        if "/Get" in self.name:
+            yield
+            return
+        with serving(self.name, self.headers):
+            annotate(**({"request_id": self.request_id} if self.request_id else {}))
+            yield

@@ -17,15 +17,18 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 
 from bagel import __version__, defaults
 from bagel.checkpoint import LOAD_FORMATS
 from bagel.defaults import LOG_FORMATS, LOG_LEVELS
 from bagel.errors import BagelError, ConfigError, NotReadyError
 from bagel.logs import configure_logs, get_logger
+from bagel.metrics import serve_metrics
 from bagel.progress import LoadProgress
 from bagel.rpc import SERVER_OPTIONS, ErrorInterceptor
 from bagel.stage_exit import EXIT_CONFIG
+from bagel.tracing import tracing
 from bagel.v1 import settings_pb2
 
 STOP_GRACE_S = 2.0
@@ -44,6 +47,7 @@ class StageConfig:
     bind: str = "127.0.0.1:0"
     advertise_address: str | None = None
     admin_bind: str | None = None
+    metrics_bind: str | None = None
     transport: str = "auto"
     kv_bind: str = "tcp://127.0.0.1:0"
     kv_socket: str | None = None
@@ -85,6 +89,7 @@ _HELP = {
     "bind": "gRPC address: host:port, [host]:port or unix:path; port 0 takes any",
     "advertise_address": "gRPC address that others dial; default: the bound one",
     "admin_bind": "address for gRPC reflection; off by default",
+    "metrics_bind": "host:port of /metrics over HTTP, port 0 takes any; off by default",
     "transport": "how KV pages move: auto, or of shm, mooncake, mooncake_store, zeromq some with commas, best first",
     "kv_bind": "where KV pages are served over zeromq (Thinker): tcp://host:port or ipc://path",
     "kv_socket": "unix socket of shared memory (Thinker); default: a name outside the file system",
@@ -163,6 +168,7 @@ class StageMonitor:
 class StageParts:
     """What a stage brings along: its services, how it loads (on the device thread), how it runs and stops."""
 
+    registry: CollectorRegistry
     services: tuple[str, ...]
     statuses: Mapping[type[BagelError], grpc.StatusCode]
     add_services: Callable[[grpc.aio.Server], object]
@@ -177,7 +183,9 @@ def run_stage(name: str, config: StageConfig, parts: Callable[[StageMonitor, Thr
     configure_logs(service=name, fmt=config.log_format, level=config.log_level)
     monitor = StageMonitor()
     try:
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device_thread, ExitStack() as stack:
+        with ExitStack() as stack:
+            stack.enter_context(tracing(name))
+            device_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="device"))
             stage = parts(monitor, device_thread)
             stack.callback(stage.close)
             asyncio.run(_serve(config, monitor, stage, device_thread))
@@ -206,7 +214,8 @@ async def _serve(
     for each in (server, admin):
         if each is not None:
             await each.start()
-    get_logger().info("listening", address=monitor.address, epoch=monitor.epoch, version=__version__)
+    metrics = {"metrics": serve_metrics(config.metrics_bind, stage.registry)} if config.metrics_bind else {}
+    get_logger().info("listening", address=monitor.address, epoch=monitor.epoch, version=__version__, **metrics)
     try:
         await _load_and_run(config, monitor, stage, device_thread, servicer, stop)
     finally:

@@ -134,7 +134,7 @@ class Picture(_message.Message):
     def __init__(self, index: _Optional[int] = ..., data: _Optional[bytes] = ..., format: _Optional[_Union[ImageFormat, str]] = ..., size: _Optional[_Union[_settings_pb2.ImageSize, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class DitDone(_message.Message):
-    __slots__ = ("forwards", "steps", "queue_s", "denoise_s", "decode_s", "encode_s", "preview_s")
+    __slots__ = ("forwards", "steps", "queue_s", "denoise_s", "decode_s", "encode_s", "preview_s", "load_s")
     FORWARDS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_S_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +142,7 @@ class DitDone(_message.Message):
     DECODE_S_FIELD_NUMBER: _ClassVar[int]
     ENCODE_S_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_S_FIELD_NUMBER: _ClassVar[int]
+    LOAD_S_FIELD_NUMBER: _ClassVar[int]
     forwards: int
     steps: int
     queue_s: float
@@ -149,4 +150,5 @@ class DitDone(_message.Message):
     decode_s: float
     encode_s: float
     preview_s: float
-    def __init__(self, forwards: _Optional[int] = ..., steps: _Optional[int] = ..., queue_s: _Optional[float] = ..., denoise_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., encode_s: _Optional[float] = ..., preview_s: _Optional[float] = ...) -> None: ...
+    load_s: float
+    def __init__(self, forwards: _Optional[int] = ..., steps: _Optional[int] = ..., queue_s: _Optional[float] = ..., denoise_s: _Optional[float] = ..., decode_s: _Optional[float] = ..., encode_s: _Optional[float] = ..., preview_s: _Optional[float] = ..., load_s: _Optional[float] = ...) -> None: ...

@@ -8,6 +8,7 @@ import typer
 from bagel import defaults
 from services.cli.config_check import app as config
 from services.cli.doctor import app as doctor
+from services.cli.keys import app as keys
 from services.cli.mooncake_master import mooncake_master
 from services.cli.pictures import edit, generate
 from services.cli.texts import chat, describe
@@ -40,7 +41,27 @@ def serve(
     ] = "auto",
     deploy_config: Annotated[str | None, typer.Option(help="YAML file with connectors and stages.")] = None,
     kv_verify: Annotated[str, typer.Option(help="auto, or always: hash pages on every way.")] = "auto",
-    max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = defaults.MAX_QUEUE,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65534,
+            help="The Thinker's /metrics on this port, the DiT's on the next; 0 takes any; off by default.",
+        ),
+    ] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The tasks over gRPC on this port; off by default.")
+    ] = None,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Cost of requests that may wait; 1 is an ordinary one.")
+    ] = defaults.MAX_QUEUE,
+    max_running: Annotated[
+        int, typer.Option(min=1, help="Requests of a kind that a stage gets at once.")
+    ] = defaults.MAX_RUNNING,
+    api_keys: Annotated[str | None, typer.Option(help="File of API keys; make one with `bagel keys new`.")] = None,
+    key_per_minute: Annotated[float | None, typer.Option(min=0.001, help="Requests a minute of a key.")] = None,
+    key_at_once: Annotated[int | None, typer.Option(min=1, help="Requests on their way of a key.")] = None,
+    fetch_images: Annotated[bool, typer.Option(help="Fetch pictures that requests name by http(s).")] = False,
     request_timeout_s: Annotated[
         float, typer.Option(min=0.001, help="Longest time of a request, in seconds.")
     ] = defaults.REQUEST_TIMEOUT_S,
@@ -57,8 +78,10 @@ def serve(
     options = ServeOptions(
         model=model, host=host, port=port, load_format=load_format, revision=revision, device=device, dtype=dtype,
         threads=threads, kv_page_tokens=kv_page_tokens, kv_pool_tokens=kv_pool_tokens, transport=transport,
-        kv_verify=kv_verify, deploy_config=deploy_config, max_queue=max_queue, request_timeout_s=request_timeout_s,
-        drain_s=drain_s, log_format=log_format.value, log_level=log_level.value,
+        kv_verify=kv_verify, deploy_config=deploy_config, metrics_port=metrics_port, grpc_port=grpc_port,
+        max_queue=max_queue, max_running=max_running, api_keys=api_keys, key_per_minute=key_per_minute,
+        key_at_once=key_at_once, fetch_images=fetch_images, request_timeout_s=request_timeout_s, drain_s=drain_s,
+        log_format=log_format.value, log_level=log_level.value,
     )  # fmt: skip
     sys.exit(run(options))
 
@@ -75,6 +98,7 @@ for command in (generate, edit, describe, chat):
     app.command()(command)
 app.add_typer(doctor)
 app.add_typer(config)
+app.add_typer(keys)
 app.command()(mooncake_master)
 
 

@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from bagel.errors import BagelError
 from bagel.model.attention import sdpa_attention
-from bagel.model.device import device_name
+from bagel.model.device import device_name, peak_memory_bytes
 from bagel.model.noise import NoiseSource, SeededNoise
 from bagel.model.opening import load_stage, open_model
 from bagel.model.stages import DitModel
@@ -19,6 +19,7 @@ from bagel.v1 import dit_pb2_grpc
 from services.dit.denoiser import Denoiser
 from services.dit.engine import DitEngine, Observe, observe_no_request
 from services.dit.fetcher import Fetcher
+from services.dit.metrics import DitMetrics
 from services.dit.pulling import LandingMemory
 from services.dit.scheduler import Scheduler
 from services.dit.servicer import DitServicer, Loaded
@@ -57,16 +58,20 @@ def run_dit(config: StageConfig, noise: NoiseSource, observe: Observe = observe_
     def parts(monitor: StageMonitor, device_thread: ThreadPoolExecutor) -> StageParts:
         connectors = connectors_of(config, STAGE_ID)
         planes = open_planes(connectors.planes, MemoryHub())
-        servicer = DitServicer(monitor)
+        metrics = DitMetrics()
+        servicer = DitServicer(monitor, metrics)
 
         def load() -> None:
-            servicer.loaded = load_dit(config, monitor, noise, planes, connectors.inline_bytes, device_thread, observe)
+            inline = connectors.inline_bytes
+            servicer.loaded = load_dit(config, monitor, noise, planes, inline, device_thread, observe, metrics)
+            _add_gauges(metrics, servicer.loaded.engine)
 
         async def run() -> None:
             assert servicer.loaded is not None
             await servicer.loaded.engine.run()
 
         return StageParts(
+            registry=metrics.registry,
             services=SERVICES,
             statuses=STATUSES,
             add_services=lambda server: dit_pb2_grpc.add_DitServicer_to_server(servicer, server),
@@ -87,6 +92,7 @@ def load_dit(
     inline_bytes: int,
     device_thread: ThreadPoolExecutor,
     observe: Observe,
+    metrics: DitMetrics,
 ) -> Loaded:
     """Model, landing memory and engine. Runs on the device thread."""
     opened = open_model(config)
@@ -101,11 +107,22 @@ def load_dit(
     scheduler = Scheduler(max_queue=config.max_queue)
     return Loaded(
         config=opened.config,
-        engine=DitEngine(denoiser, fetcher, scheduler, noise, device_thread, observe),
+        engine=DitEngine(denoiser, fetcher, scheduler, noise, device_thread, metrics, observe),
         model_name=opened.name,
         model_hash=opened.hash,
         device_name=device_name(opened.device),
     )
+
+
+def _add_gauges(metrics: DitMetrics, engine: DitEngine) -> None:
+    places, scheduler, device = engine.fetcher.landing.places, engine.scheduler, engine.denoiser.device
+    metrics.gauge("running_requests", "Requests being denoised", lambda: scheduler.running)
+    metrics.gauge("waiting_requests", "Requests before it, with their contexts or without", lambda: scheduler.queued)
+    metrics.gauge("free_pages", "Places for KV pages that are free", lambda: places.free_places)
+    metrics.gauge(
+        "used_pages", "Places for KV pages that are set aside", lambda: places.num_places - places.free_places
+    )
+    metrics.gauge("peak_memory_bytes", "Most device memory held, 0 on a CPU", lambda: peak_memory_bytes(device))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from PIL import Image
@@ -24,12 +25,17 @@ from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource
 from bagel.model.observe import observe_nothing
 from bagel.settings import SamplerSettings
+from bagel.tracing import here, record, span
 from bagel.v1 import kv_pb2
 from bagel.waiting import finish, settle, sleep_until
 from services.dit.denoiser import Canvas, Denoiser
 from services.dit.fetcher import FetchedContext, Fetcher
+from services.dit.metrics import DitMetrics
 from services.dit.previews import PreviewSettings, estimate, shrink
 from services.dit.scheduler import Job, Phase, Scheduler, Work
+
+if TYPE_CHECKING:
+    from bagel.otel import Spot
 
 Observe = Callable[[str, str, Tensor], None]  # request id, name, tensor
 
@@ -98,6 +104,7 @@ class Totals:
 
     submitted_s: float
     queue_s: float = 0.0
+    load_s: float = 0.0
     denoise_s: float = 0.0
     decode_s: float = 0.0
     encode_s: float = 0.0
@@ -124,6 +131,8 @@ class Ticket:
     canvas: Canvas | None = None
     steps: Iterator[tuple[Step, Tensor]] | None = None
     state: Tensor | None = None
+    trace: "Spot | None" = None  # the span of its RPC
+    denoising_since_s: float | None = None  # the picture under way
 
     async def next(self) -> Event:
         """The next event; raises what ended the request."""
@@ -143,10 +152,11 @@ class DitEngine:
         scheduler: Scheduler,
         noise: NoiseSource,
         device_thread: ThreadPoolExecutor,
+        metrics: DitMetrics,
         observe: Observe = observe_no_request,
     ) -> None:
         self.denoiser, self.fetcher, self.scheduler = denoiser, fetcher, scheduler
-        self._noise, self._device_thread, self._observe = noise, device_thread, observe
+        self._noise, self._device_thread, self._observe, self._metrics = noise, device_thread, observe, metrics
         self._tickets: dict[str, Ticket] = {}
         self._wake = asyncio.Event()
 
@@ -158,7 +168,7 @@ class DitEngine:
     def submit(self, request: PictureRequest) -> Ticket:
         """Accept a request. Raises RequestError."""
         position = self.scheduler.submit(request.job())
-        ticket = Ticket(request, position, Totals(time.monotonic()))
+        ticket = Ticket(request, position, Totals(time.monotonic()), trace=here())
         self._tickets[request.request_id] = ticket
         ticket.fetching = asyncio.create_task(self._bring(ticket))
         ticket.fetching.add_done_callback(partial(self._fetch_over, ticket))
@@ -173,6 +183,7 @@ class DitEngine:
             del self._tickets[request_id]
         if ticket.fetching is not None:
             ticket.fetching.cancel()
+        self._denoised(ticket)
         self._wake.set()
 
     async def run(self) -> None:
@@ -196,8 +207,14 @@ class DitEngine:
     async def _bring(self, ticket: Ticket) -> None:
         """Fetch a request's context and keep it readable until it is loaded."""
         request = ticket.request
-        async with self.fetcher.fetched(request.handle, deadline_s=request.deadline_s) as fetched:
-            ticket.fetched = fetched
+        async with AsyncExitStack() as stack:
+            with span("transfer") as spot:
+                fetching = self.fetcher.fetched(request.handle, deadline_s=request.deadline_s)
+                ticket.fetched = fetched = await stack.enter_async_context(fetching)
+                report = fetched.report
+                if spot is not None:
+                    spot.annotate({"transport": report.transport, "bytes": report.moved_bytes, "pages": report.pages})
+            self._metrics.transferred(report)
             self.scheduler.fetched(request.request_id)
             self._wake.set()
             await ticket.loaded.wait()
@@ -243,18 +260,28 @@ class DitEngine:
                 if preview is not None:
                     ticket.events.put_nowait(await self._encode_preview(ticket, report, preview))
             case Phase.DECODE:
+                self._denoised(ticket)
                 image = await self._on_device(self._decode, ticket)
+                if self._tickets.get(work.request_id) is not ticket:
+                    return  # nobody waits for the file
                 ticket.events.put_nowait(await self._encode(ticket, work.picture, image))
 
     async def _load(self, ticket: Ticket) -> None:
         fetched, request = ticket.fetched, ticket.request
         assert fetched is not None
-        ticket.totals.queue_s = time.monotonic() - ticket.totals.submitted_s
+        started, totals = time.monotonic(), ticket.totals
+        totals.queue_s = started - totals.submitted_s
+        self._metrics.queue_s.observe(totals.queue_s)
+        record(ticket.trace, "queue", totals.submitted_s, started)
         try:
             ticket.canvas = await self._on_device(self._read, fetched, self._observer(request.request_id))
         finally:
             # The pages were read, or never will be: their memory and the grant go back.
             ticket.loaded.set()
+        ended = time.monotonic()
+        totals.load_s = ended - started
+        self._metrics.load_s.observe(totals.load_s)
+        record(ticket.trace, "load", started, ended)
         ticket.canvas.check_roles(request.sampler)
         ticket.events.put_nowait(fetched)
 
@@ -269,22 +296,33 @@ class DitEngine:
         request, canvas = ticket.request, ticket.canvas
         assert canvas is not None
         if work.step == 0:
+            ticket.denoising_since_s = started
             noise = self._noise.start(request.request_id, request.seed + work.picture, canvas.noise_shape)
             ticket.steps = canvas.steps(noise, request.sampler, self._observer(request.request_id))
         assert ticket.steps is not None
         step, ticket.state = next(ticket.steps)
         self._observe(request.request_id, "steps.v", step.velocity)
         _synchronize(ticket.state)
-        ticket.totals.denoise_s += time.monotonic() - started
-        ticket.totals.steps += 1
-        ticket.totals.forwards = canvas.forwards
+        seconds, totals = time.monotonic() - started, ticket.totals
+        self._metrics.step_s.observe(seconds)
+        self._metrics.forwards.inc(canvas.forwards - totals.forwards)
+        totals.denoise_s += seconds
+        totals.steps, totals.forwards = totals.steps + 1, canvas.forwards
         report = StepReport(work.picture, work.step + 1, request.sampler.num_timesteps - 1, step.t)
         if report.done not in request.previews.steps(report.total):
             return report, None
         started = time.monotonic()
         preview = shrink(canvas.decode(estimate(step)), request.previews.max_side_px)
-        ticket.totals.preview_s += time.monotonic() - started
+        seconds = time.monotonic() - started
+        self._metrics.preview_s.observe(seconds)
+        totals.preview_s += seconds
         return report, preview
+
+    def _denoised(self, ticket: Ticket) -> None:
+        """A picture's steps are over, or will not come."""
+        if ticket.denoising_since_s is not None:
+            record(ticket.trace, "denoise", ticket.denoising_since_s, time.monotonic(), steps=ticket.totals.steps)
+            ticket.denoising_since_s = None
 
     def _decode(self, ticket: Ticket) -> Image.Image:
         started = time.monotonic()
@@ -293,7 +331,10 @@ class DitEngine:
         request_id = ticket.request.request_id
         self._observe(request_id, "latent.final", ticket.state)
         image = ticket.canvas.decode(ticket.state, self._observer(request_id))
-        ticket.totals.decode_s += time.monotonic() - started
+        ended = time.monotonic()
+        self._metrics.vae_decode_s.observe(ended - started)
+        ticket.totals.decode_s += ended - started
+        record(ticket.trace, "decode", started, ended)
         return image
 
     async def _encode_preview(self, ticket: Ticket, report: StepReport, image: Image.Image) -> PreviewPicture:
@@ -305,7 +346,10 @@ class DitEngine:
         started = time.monotonic()
         request = ticket.request
         data = await asyncio.to_thread(encode, image, request.fmt, quality=request.quality)
-        ticket.totals.encode_s += time.monotonic() - started
+        ended = time.monotonic()
+        self._metrics.encode_s.observe(ended - started)
+        ticket.totals.encode_s += ended - started
+        record(ticket.trace, "encode", started, ended, format=request.fmt, bytes=len(data))
         return FinishedPicture(index, data, (image.height, image.width), request.seed + index)
 
     def _observer(self, request_id: str) -> Callable[[str, Tensor], None]:

@@ -14,6 +14,7 @@ from bagel.stage import StageMonitor
 from bagel.v1 import dit_pb2, dit_pb2_grpc, settings_pb2
 from services.dit.engine import DitEngine, Event, FinishedPicture, PictureRequest, PreviewPicture, StepReport, Ticket
 from services.dit.fetcher import FetchedContext
+from services.dit.metrics import DitMetrics
 from services.dit.previews import DEFAULT_SIDE_PX, PreviewSettings
 
 DEFAULT_QUALITY = 95
@@ -33,8 +34,8 @@ class Loaded:
 class DitServicer(dit_pb2_grpc.DitServicer):
     """Serves `bagel.v1.Dit`. Refuses work until `loaded` is set."""
 
-    def __init__(self, monitor: StageMonitor) -> None:
-        self._monitor = monitor
+    def __init__(self, monitor: StageMonitor, metrics: DitMetrics) -> None:
+        self._monitor, self._metrics = monitor, metrics
         self.loaded: Loaded | None = None
 
     async def GetStatus(self, request: settings_pb2.GetStatusRequest, context: object) -> settings_pb2.StageStatus:
@@ -46,25 +47,28 @@ class DitServicer(dit_pb2_grpc.DitServicer):
     async def Generate(
         self, request: dit_pb2.GenerateRequest, context: ServicerContext
     ) -> AsyncIterator[dit_pb2.GenerateEvent]:
-        self._monitor.require_ready()
-        assert self.loaded is not None
-        engine, deadline_s = self.loaded.engine, time.monotonic() + remaining_s(context)
-        wanted = _request(request, deadline_s)
-        ticket = engine.submit(wanted)
-        try:
-            yield dit_pb2.GenerateEvent(queued=dit_pb2.DitQueued(position=ticket.position))
-            finished = 0
-            while finished < wanted.count:
-                event = await ticket.next()
-                finished += isinstance(event, FinishedPicture)
-                yield _message(event, wanted.fmt)
-            totals = ticket.totals
-            get_logger().info(
-                "pictures_done", pictures=finished, forwards=totals.forwards, denoise_s=round(totals.denoise_s, 3)
-            )
-            yield dit_pb2.GenerateEvent(done=_done(ticket))
-        finally:
-            engine.close(ticket)
+        deadline_s = time.monotonic() + remaining_s(context)
+        with self._metrics.requests.counted("picture", deadline_s) as ending:
+            self._monitor.require_ready()
+            assert self.loaded is not None
+            engine = self.loaded.engine
+            wanted = _request(request, deadline_s)
+            ticket = engine.submit(wanted)
+            try:
+                yield dit_pb2.GenerateEvent(queued=dit_pb2.DitQueued(position=ticket.position))
+                finished = 0
+                while finished < wanted.count:
+                    event = await ticket.next()
+                    finished += isinstance(event, FinishedPicture)
+                    yield _message(event, wanted.fmt)
+                totals = ticket.totals
+                get_logger().info(
+                    "pictures_done", pictures=finished, forwards=totals.forwards, denoise_s=round(totals.denoise_s, 3)
+                )
+                ending.answered = True
+                yield dit_pb2.GenerateEvent(done=_done(ticket))
+            finally:
+                engine.close(ticket)
 
 
 def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequest:
@@ -129,6 +133,7 @@ def _done(ticket: Ticket) -> dit_pb2.DitDone:
         forwards=totals.forwards,
         steps=totals.steps,
         queue_s=totals.queue_s,
+        load_s=totals.load_s,
         denoise_s=totals.denoise_s,
         decode_s=totals.decode_s,
         encode_s=totals.encode_s,

@@ -1,27 +1,37 @@
 """`python -m services.gateway`: the gateway's process."""
 
 import argparse
+import signal
 import sys
 
 import uvicorn
 
 from bagel.defaults import LOG_FORMATS, LOG_LEVELS
+from bagel.errors import ConfigError
 from bagel.limits import HEADER_BYTES
 from bagel.logs import configure_logs, get_logger
+from bagel.stage_exit import EXIT_CONFIG
+from bagel.tracing import tracing
 from services.gateway.app import make_app
 from services.gateway.config import GatewayConfig
+from services.gateway.connections import BoundedConnection
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse flags and serve until a signal."""
     config = _config(argv)
     configure_logs(service="gateway", fmt=config.log_format, level=config.log_level)
+    try:
+        app = make_app(config)
+    except ConfigError as error:
+        get_logger().error("cannot_start", reason=str(error))
+        return EXIT_CONFIG
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(config),
+            app,
             host=config.host,
             port=config.port,
-            http="h11",
+            http=BoundedConnection,
             loop="uvloop",
             log_config=None,
             access_log=False,
@@ -30,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
         )
     )
     get_logger().info("starting", host=config.host, port=config.port)
-    server.run()
+    # uvicorn raises the signal that stopped it once more when it is done; the last spans are sent after that.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tracing("gateway"):
+        server.run()
     return 0
 
 
@@ -39,9 +52,18 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     parser = argparse.ArgumentParser(prog="bagel-gateway", description="The gateway of a BAGEL deployment.")
     parser.add_argument("--host", default=base.host)
     parser.add_argument("--port", type=int, default=base.port)
+    parser.add_argument("--grpc-bind", help="gRPC address of the public service: host:port; off without it")
+    parser.add_argument("--grpc-admin-bind", help="gRPC address for reflection; off without it")
     parser.add_argument("--thinker", action="append", default=[], help="gRPC address of a Thinker; repeatable")
     parser.add_argument("--dit", action="append", default=[], help="gRPC address of a DiT; repeatable")
     parser.add_argument("--request-timeout-s", type=float, default=base.request_timeout_s)
+    parser.add_argument("--max-queue", type=int, default=base.max_queue, help="cost of requests that may wait")
+    parser.add_argument("--max-running", type=int, default=base.max_running, help="requests of a kind a stage gets")
+    parser.add_argument("--api-keys", help="file of API keys; without one everybody may ask")
+    parser.add_argument("--key-per-minute", type=float, help="requests a minute of a key; no limit without it")
+    parser.add_argument("--key-at-once", type=int, help="requests on their way of a key; no limit without it")
+    parser.add_argument("--fetch-images", action="store_true", help="fetch pictures that are named by http(s)")
+    parser.add_argument("--decoders", type=int, default=base.decoders, help="processes that decode pictures")
     parser.add_argument(
         "--image-output", default=base.image_output, choices=("content", "images"),
         help="where a chat completion's picture stands, unless the request says so",
@@ -53,9 +75,18 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     return GatewayConfig(
         host=options.host,
         port=options.port,
+        grpc_bind=options.grpc_bind,
+        grpc_admin_bind=options.grpc_admin_bind,
         thinkers=tuple(options.thinker),
         dits=tuple(options.dit),
         request_timeout_s=options.request_timeout_s,
+        max_queue=options.max_queue,
+        max_running=options.max_running,
+        api_keys=options.api_keys,
+        key_per_minute=options.key_per_minute,
+        key_at_once=options.key_at_once,
+        fetch_images=options.fetch_images,
+        decoders=options.decoders,
         image_output=options.image_output,
         drain_s=options.drain_s,
         log_format=options.log_format,

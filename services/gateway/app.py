@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -11,31 +12,49 @@ from starlette.exceptions import HTTPException
 from bagel import __version__
 from bagel.errors import BagelError
 from bagel.logs import get_logger
+from bagel.rpc import REQUEST_ID_KEY
+from services.gateway.bodies import BoundedBodies
 from services.gateway.chat import ChatEndpoint
 from services.gateway.config import GatewayConfig
 from services.gateway.documentation import Documentation
+from services.gateway.door.callers import Callers
+from services.gateway.door.server import Door
 from services.gateway.errors import ApiError, from_bagel, invalid_request
 from services.gateway.headers import BoundedHeaders
 from services.gateway.images import ImagesEndpoint
+from services.gateway.key_check import KeyCheck, Keys
+from services.gateway.key_limits import Allowance
+from services.gateway.keys import KeyFile
 from services.gateway.models import describe_model
 from services.gateway.picture_links import PictureLinks
 from services.gateway.playground import Playground
+from services.gateway.request_ids import RequestIds, request_id_of
+from services.gateway.response_counts import CountedResponses, response_counter
 from services.gateway.serving import Serving
 from services.gateway.stages import Stages
+from services.gateway.tracing import TracedRequests
 
 
 def make_app(config: GatewayConfig) -> FastAPI:
-    """The application; it connects to the stages when it starts and never waits for them."""
+    """The application; it connects to the stages when it starts and never waits for them. Raises ConfigError."""
+
+    responses, keys = response_counter(), _keys(config)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stages = Stages.connect(config.thinkers, config.dits)
         app.state.stages = stages
         app.state.serving = serving = Serving(stages, config)
+        serving.metrics.registry.register(responses)
+        await serving.decoding.start()
         app.state.chat = ChatEndpoint(serving)
         app.state.links = PictureLinks()
         app.state.images = ImagesEndpoint(serving, app.state.links)
+        door = Door(serving, Callers(keys), bind=config.grpc_bind, admin_bind=config.grpc_admin_bind)
+        await door.open()
         yield
+        await door.close(config.drain_s)
+        await serving.close()
         await stages.close()
 
     # FastAPI's own pages load scripts from another host, and it does not know what the endpoints parse by themselves.
@@ -60,12 +79,25 @@ def make_app(config: GatewayConfig) -> FastAPI:
     app.add_api_route("/livez", _livez, methods=["GET"])
     for path in ("/readyz", "/health"):
         app.add_api_route(path, _readyz, methods=["GET"])
+    app.add_middleware(TracedRequests)
+    # The last is asked first.
+    app.add_middleware(BoundedBodies, config.max_body_bytes)
+    app.add_middleware(KeyCheck, keys)
     app.add_middleware(BoundedHeaders)
+    app.add_middleware(RequestIds)
+    app.add_middleware(CountedResponses, responses)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(BagelError, _bagel_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected_error)
     return app
+
+
+def _keys(config: GatewayConfig) -> Keys | None:
+    if config.api_keys is None:
+        return None
+    allowance = Allowance(per_minute=config.key_per_minute, at_once=config.key_at_once)
+    return Keys(KeyFile(Path(config.api_keys)), allowance)
 
 
 async def _chat(request: Request) -> Response:
@@ -164,4 +196,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _unexpected_error(request: Request, error: Exception) -> Response:
     get_logger().error("request_failed", path=request.url.path, exc_info=error)
     body = ApiError(status=500, message="internal error; see the gateway's log", type="server_error")
-    return await _api_error(request, body)
+    response = await _api_error(request, body)
+    response.headers[REQUEST_ID_KEY] = request_id_of(request)  # no middleware sees this answer
+    return response

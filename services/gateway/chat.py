@@ -10,12 +10,13 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from bagel.errors import BagelError
 from bagel.logs import get_logger
-from bagel.rpc import REQUEST_ID_KEY
 from services.gateway.errors import ApiError, from_bagel
-from services.gateway.pipeline import Call, Happening, ImageResult, Progress, TextDelta, TextResult
-from services.gateway.responses import DONE, Answer, comment, event
+from services.gateway.pipeline import Admitted, Call, Happening, ImageResult, Progress, TextDelta, TextResult, Waiting
+from services.gateway.request_ids import request_id_of
+from services.gateway.responses import DONE, Answer, comment, event, place_comment
 from services.gateway.schemas import ChatRequest, parse_chat_request
-from services.gateway.serving import Serving, new_request_id, parse_json
+from services.gateway.serving import Serving, parse_json
+from services.gateway.sources import load_pictures, picture_urls
 from services.gateway.tasks import Task, make_task
 
 
@@ -27,23 +28,32 @@ class ChatEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Serve one request. Raises ApiError and BagelError."""
-        serving, request_id = self._serving, new_request_id(request)
+        serving, request_id = self._serving, request_id_of(request)
         parsed = parse_chat_request(parse_json(await serving.read_body(request)))
         model = serving.model_for(parsed.model)
-        call = serving.call(request_id, parsed.timeout_s)
-        task = await asyncio.to_thread(make_task, parsed, serving.stages.limits())
+        call = serving.call(request, request_id, parsed.timeout_s)
+        task = await serving.until_disconnect(request, request_id, self._task(parsed, call))
         beside = (parsed.image_output or serving.config.image_output) == "images"
         answer = Answer(request_id, model, task, beside=beside)
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream)
-        headers = {REQUEST_ID_KEY: request_id}
         if parsed.stream:
             happening = serving.run(task, call)
             # What is refused before anything happened keeps its own status.
             first = await serving.until_disconnect(request, request_id, anext(happening))
             stream = self._stream(parsed, first, happening, answer)
-            return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+            return StreamingResponse(stream, media_type="text/event-stream")
         body = await serving.until_disconnect(request, request_id, self._complete(task, call, answer))
-        return JSONResponse(body, headers=headers)
+        return JSONResponse(body)
+
+    async def _task(self, parsed: ChatRequest, call: Call) -> Task:
+        """Resolve a request, its pictures looked at. Raises RequestError, ApiError, DeadlineError."""
+        serving, urls = self._serving, picture_urls(parsed)
+        serving.gate.check_room(draws="image" in (parsed.modalities or ()))
+        async with call.in_time():
+            pictures = await load_pictures(urls, serving.fetcher)
+            task = await asyncio.to_thread(make_task, parsed, pictures, serving.stages.limits())
+            await serving.decoding.check([(param, data) for (param, _), data in zip(urls, task.images, strict=True)])
+        return task
 
     async def _complete(self, task: Task, call: Call, answer: Answer) -> dict[str, Any]:
         text: TextResult | None = None
@@ -51,6 +61,8 @@ class ChatEndpoint:
         async with aclosing(self._serving.run(task, call)) as happening:
             async for what in happening:
                 match what:
+                    case Admitted(queue_s=seconds):
+                        answer.queue_s = seconds
                     case TextResult():
                         text = what
                     case ImageResult():
@@ -69,6 +81,8 @@ class ChatEndpoint:
             async with aclosing(self._serving.until_cancelled(answer.request_id, first, rest)) as happening:
                 async for what in happening:
                     match what:
+                        case Waiting():
+                            yield place_comment(what)
                         case TextDelta(text=piece):
                             yield event(answer.chunk(0, {"content": piece}))
                         case TextResult(finish_reason=reason):
@@ -80,7 +94,9 @@ class ChatEndpoint:
                             image = what
                             part = {**answer.image_part(what.pictures[0]), "index": 0}
                             index = 0 if text is None else 1
-                            yield event(answer.chunk(index, {"content": "", "images": [part]}, "stop"))
+                            yield event(answer.chunk(index, {"content": "", "images": [part]}))
+                            # By itself, as OpenAI's streams have it: LiteLLM drops a picture that comes with an end.
+                            yield event(answer.chunk(index, {}, "stop"))
         except BagelError as error:
             yield event(from_bagel(error).body())
             return

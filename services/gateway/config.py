@@ -14,9 +14,18 @@ class GatewayConfig:
 
     host: str = defaults.HTTP_HOST
     port: int = defaults.HTTP_PORT
+    grpc_bind: str | None = None  # of the public service
+    grpc_admin_bind: str | None = None  # of its reflection
     thinkers: tuple[str, ...] = ()
     dits: tuple[str, ...] = ()
     request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
+    max_queue: int = defaults.MAX_QUEUE
+    max_running: int = defaults.MAX_RUNNING
+    api_keys: str | None = None  # a file
+    key_per_minute: float | None = None
+    key_at_once: int | None = None
+    fetch_images: bool = False
+    decoders: int = 2
     max_body_bytes: int = BODY_BYTES.most
     model_aliases: tuple[str, ...] = MODEL_ALIASES
     image_output: str = "content"

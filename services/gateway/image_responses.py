@@ -53,6 +53,7 @@ class ImageAnswer:
             "created_at": self.created,
             "image_index": picture.index,
             "usage": self._usage(image),
+            "bagel": self.answer.figures(None, image),
         }
         return named_event(body)
 

@@ -51,6 +51,8 @@ class ImageRequest(GuidanceFields):
     """Pictures on the way, in a stream."""
     user: str | None = None
     """Changes nothing."""
+    safety_identifier: str | None = None
+    """Changes nothing."""
     # Ours.
     seed: Seed | None = None
     """The same seed gives the same bytes; a random one is told in the answer."""
@@ -100,7 +102,12 @@ def parse_generation(body: object) -> GenerationRequest:
 
 def parse_edit(form: dict[str, str]) -> EditRequest:
     """Form fields other than files. Raises ApiError naming the field."""
-    return _validated(EditRequest, {name: _typed(name, value) for name, value in form.items()})
+    return parse_edit_fields({name: _typed(name, value) for name, value in form.items()})
+
+
+def parse_edit_fields(fields: dict[str, Any]) -> EditRequest:
+    """The same with values of the right types. Raises ApiError naming the field."""
+    return _validated(EditRequest, fields)
 
 
 def _validated(kind: type[T], sent: dict[str, Any]) -> T:

@@ -1,4 +1,4 @@
-"""Requests of the images endpoints -> tasks. Pictures arrive as bytes, decoded once to refuse broken ones early."""
+"""Requests of the images endpoints -> tasks. Pictures arrive as bytes and are looked at elsewhere (`decoding`)."""
 
 import secrets
 from collections.abc import Sequence
@@ -15,14 +15,13 @@ from bagel.settings import (
 )
 from services.gateway.image_schemas import POINTS_BY_QUALITY, ImageRequest
 from services.gateway.prompts import Picture, message_segments, negative_text
-from services.gateway.tasks import RANDOM_SEED_BITS, Task, check_length, check_pictures, guidance_of
+from services.gateway.tasks import RANDOM_SEED_BITS, Task, check_length, guidance_of
 
 JPEG_QUALITY = 95
 
 
 def make_image_task(request: ImageRequest, pictures: Sequence[bytes], limits: ModelLimits) -> Task:
-    """Resolve a request; with pictures it is an edit. Blocking. Raises RequestError naming the field."""
-    check_pictures([(f"image[{index}]", data) for index, data in enumerate(pictures)])
+    """Resolve a request; with pictures it is an edit. Raises RequestError naming the field."""
     parts: list[str | Picture] = [*(Picture(index) for index in range(len(pictures))), request.prompt]
     segments = message_segments(parts, raw=False, param="prompt")
     check_length(segments, limits, param="prompt")
@@ -81,7 +80,7 @@ def _quality(request: ImageRequest) -> int:
 
 
 def _ignored(request: ImageRequest) -> tuple[str, ...]:
-    unused = {"moderation", "input_fidelity", "user"}
+    unused = {"moderation", "input_fidelity", "user", "safety_identifier"}
     unused |= set() if request.think else {"max_think_tokens"}
     unused |= set() if request.stream else {"partial_images"}
     unused |= {"quality"} if request.num_inference_steps is not None else set()

@@ -14,16 +14,26 @@ from starlette.types import Message
 from bagel import limits
 from bagel.errors import BagelError
 from bagel.logs import get_logger
-from bagel.rpc import REQUEST_ID_KEY
 from services.gateway.errors import ApiError, from_bagel, invalid_request
 from services.gateway.image_responses import ImageAnswer
 from services.gateway.image_schemas import EditRequest, ImageRequest, parse_edit, parse_generation
 from services.gateway.image_tasks import make_image_task
 from services.gateway.masks import check_mask, keep_unmasked
 from services.gateway.picture_links import PictureLinks
-from services.gateway.pipeline import Drawn, Happening, ImageResult, Preview, Progress, TextResult
-from services.gateway.responses import Answer, comment, event
-from services.gateway.serving import Serving, new_request_id, parse_json
+from services.gateway.pipeline import (
+    Admitted,
+    Call,
+    Drawn,
+    Happening,
+    ImageResult,
+    Preview,
+    Progress,
+    TextResult,
+    Waiting,
+)
+from services.gateway.request_ids import request_id_of
+from services.gateway.responses import Answer, comment, event, place_comment
+from services.gateway.serving import Serving, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +58,38 @@ class ImagesEndpoint:
     async def edit(self, request: Request) -> Response:
         """Serve an edit. Raises ApiError and BagelError."""
         parsed, files = await self._read_form(request)
-        if files.mask is not None:
-            await asyncio.to_thread(check_mask, files.mask, files.pictures[0])
         return await self._serve(request, parsed, files, "image_edit")
 
     async def _serve(self, request: Request, parsed: ImageRequest, files: Files, kind: str) -> Response:
-        serving, request_id = self._serving, new_request_id(request)
-        model, call = serving.model_for(parsed.model), serving.call(request_id, parsed.timeout_s)
+        serving, request_id = self._serving, request_id_of(request)
+        model, call = serving.model_for(parsed.model), serving.call(request, request_id, parsed.timeout_s)
         task = await asyncio.to_thread(make_image_task, parsed, files.pictures, serving.stages.limits())
+        await serving.until_disconnect(request, request_id, self._look_at(files, call))
 
         def link(data: bytes, mime: str) -> str:
             return str(request.base_url).rstrip("/") + self._links.keep(data, mime)
 
         answer = ImageAnswer(parsed, Answer(request_id, model, task), kind, link)
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream, n=task.count)
-        headers, happening = {REQUEST_ID_KEY: request_id}, serving.run(task, call)
+        happening = serving.run(task, call)
         if parsed.stream:
             # What is refused before anything happened keeps its own status.
             first = await serving.until_disconnect(request, request_id, anext(happening))
             stream = self._stream(serving.until_cancelled(request_id, first, happening), answer, files)
-            return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+            return StreamingResponse(stream, media_type="text/event-stream")
         body = await serving.until_disconnect(request, request_id, self._complete(happening, answer, files))
-        return JSONResponse(body, headers=headers)
+        return JSONResponse(body)
+
+    async def _look_at(self, files: Files, call: Call) -> None:
+        """Refuse pictures that do not decode. Raises RequestError, ApiError, DeadlineError."""
+        serving = self._serving
+        serving.gate.check_room(draws=True)
+        async with call.in_time():
+            named = [(f"image[{index}]", data) for index, data in enumerate(files.pictures)]
+            pictures = await serving.decoding.check(named)
+            if files.mask is not None:
+                (mask,) = await serving.decoding.check([("mask", files.mask)])
+                check_mask(mask, pictures[0])
 
     async def _complete(
         self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
@@ -79,6 +99,8 @@ class ImagesEndpoint:
         async with aclosing(happening):
             async for what in happening:
                 match what:
+                    case Admitted(queue_s=seconds):
+                        answer.answer.queue_s = seconds
                     case TextResult():
                         text = what
                     case ImageResult():
@@ -94,6 +116,8 @@ class ImagesEndpoint:
             async with aclosing(happening):
                 async for what in happening:
                     match what:
+                        case Waiting():
+                            yield place_comment(what)
                         case Progress(picture=index, done=done, total=total):
                             yield comment(f"picture {index + 1}: step {done} of {total}")
                         case Preview():

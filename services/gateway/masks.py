@@ -1,6 +1,6 @@
 """OpenAI's edit masks: where the mask is transparent the picture may change, elsewhere it stays as it was.
 
-BAGEL edits whole pictures, so the mask is applied to what it made. Blocking: for a thread.
+BAGEL edits whole pictures, so the mask is applied to what it made.
 """
 
 import io
@@ -8,20 +8,24 @@ import io
 from PIL import Image
 
 from bagel.errors import RequestError
-from bagel.images import encode, open_checked
+from bagel.images import encode
+from services.gateway.decoding import PictureInfo
 
 
-def check_mask(mask: bytes, picture: bytes) -> None:
+def check_mask(mask: PictureInfo, picture: PictureInfo) -> None:
     """Raise RequestError unless the mask has an alpha channel and the picture's shape."""
-    image, base = open_checked(mask, param="mask"), open_checked(picture, param="image")
-    if "A" not in image.getbands():
+    if "A" not in mask.bands:
         raise RequestError("mask: has no alpha channel; make the part to be changed transparent", param="mask")
-    if image.size != base.size:
-        raise RequestError(f"mask: is {image.size}, the first picture is {base.size}; they must be alike", param="mask")
+    size, wanted = (mask.width, mask.height), (picture.width, picture.height)
+    if size != wanted:
+        raise RequestError(f"mask: is {size}, the first picture is {wanted}; they must be alike", param="mask")
 
 
 def keep_unmasked(made: bytes, picture: bytes, mask: bytes, fmt: str, *, quality: int) -> bytes:
-    """What was made where the mask is transparent, the first picture elsewhere; in the size of what was made."""
+    """What was made where the mask is transparent, the first picture elsewhere; in the size of what was made.
+
+    Blocking: for a thread. The pictures were looked at before.
+    """
     new = Image.open(io.BytesIO(made)).convert("RGB")
     old = Image.open(io.BytesIO(picture)).convert("RGB").resize(new.size, Image.Resampling.BICUBIC)
     opaque = Image.open(io.BytesIO(mask)).getchannel("A").resize(new.size, Image.Resampling.BILINEAR)

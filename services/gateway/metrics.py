@@ -1,14 +1,17 @@
 """What the gateway counts, for Prometheus. One registry a gateway; watching a request changes nothing about it."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bagel.errors import BagelError
+from bagel.logs import bound_logger
+from bagel.tracing import annotate, here, record
+from services.gateway.admission import Line
 from services.gateway.errors import ApiError, from_bagel
-from services.gateway.pipeline import Happening, ImageResult, TextResult
+from services.gateway.pipeline import Admitted, Happening, ImageResult, TextResult
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
 
@@ -19,13 +22,14 @@ RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 class GatewayMetrics:
     """Requests by task and outcome; seconds of their parts; pages moved; the stages."""
 
-    def __init__(self, stages: Stages) -> None:
-        self._stages = stages
+    def __init__(self, stages: Stages, lines: Mapping[str, Line]) -> None:
+        self._stages, self._lines = stages, lines
         self.registry = at = CollectorRegistry()
         self._requests = Counter(
             "bagel_requests_total", "Requests by task and outcome", ("task", "outcome"), registry=at
         )
         self._running = Gauge("bagel_running_requests", "Requests on their way", ("task",), registry=at)
+        self._waiting = Gauge("bagel_waiting_requests", "Requests in a line, by kind", ("kind",), registry=at)
         self._request_s = Histogram("bagel_request_seconds", "Whole requests", ("task",), buckets=SECONDS, registry=at)
         self._part_s = Histogram("bagel_part_seconds", "Parts of requests", ("part",), buckets=SECONDS, registry=at)
         self._moved = Counter("bagel_kv_moved_bytes_total", "Bytes of KV pages that moved", ("transport",), registry=at)
@@ -44,7 +48,8 @@ class GatewayMetrics:
 
     async def watched(self, task: Task, happening: AsyncGenerator[Happening, None]) -> AsyncGenerator[Happening, None]:
         """What happens, counted on its way."""
-        started, outcome = time.monotonic(), "cancelled"
+        started, outcome, log = time.monotonic(), "cancelled", bound_logger()
+        annotate(task=task.name)
         running = self._running.labels(task.name)
         running.inc()
         try:
@@ -62,7 +67,10 @@ class GatewayMetrics:
         finally:
             running.dec()
             self._requests.labels(task.name, outcome).inc()
-            self._request_s.labels(task.name).observe(time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._request_s.labels(task.name).observe(seconds)
+            annotate(outcome=outcome)
+            log.info("request_over", task=task.name, outcome=outcome, seconds=round(seconds, 3))
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
@@ -71,9 +79,15 @@ class GatewayMetrics:
             if stage.status is not None:
                 self._free.labels(stage.kind, stage.address).set(stage.status.free_pages)
                 self._queued.labels(stage.kind, stage.address).set(stage.status.queued)
+        for kind, line in self._lines.items():
+            self._waiting.labels(kind).set(line.waiting)
         return generate_latest(self.registry)
 
     def _count(self, what: Happening) -> None:
+        if isinstance(what, Admitted):
+            self._parts(queue=what.queue_s)
+            now = time.monotonic()
+            record(here(), "queue", now - what.queue_s, now)
         if isinstance(what, TextResult):
             self._parts(thinker_queue=what.work.queue_s, first_token=what.work.first_token_s, decode=what.work.decode_s)
         if isinstance(what, ImageResult):

@@ -29,16 +29,18 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
 )  # fmt: skip
 _ERRORS = {
     400: "The request is wrong; `param` names the field.",
+    401: "The server asks for an API key, and this is none; without keys it never does.",
     404: "There is no such thing: another model than this server's, a request that does not run, a link that is over.",
+    408: "The body did not arrive in time.",
     413: f"The body is over {limits.BODY_BYTES.most >> 20} MiB.",
-    429: "Too many requests wait already; `retry-after` says when to come again.",
+    429: "Too much waits already, or the key is at its limits; `retry-after` says when to come again.",
     431: f"The headers are over {limits.HEADER_BYTES.most >> 10} KiB.",
     499: "Another call cancelled the request.",
     500: "Something broke here; the log says what.",
     503: "A stage is loading, was lost or cannot be reached; `retry-after` says when to come again.",
     504: "The request's deadline passed.",
 }
-_TASK_ERRORS = (400, 404, 413, 429, 499, 503, 504)
+_TASK_ERRORS = (400, 401, 404, 408, 413, 429, 499, 503, 504)
 _ANY_ERRORS = (431, 500)
 _PICTURE: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
 _ABOUT = f"""\

@@ -3,10 +3,11 @@
 Owns the lease: the open call to the Thinker, cancelled in the end whatever happened. Knows nothing of HTTP.
 """
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +23,21 @@ from services.gateway.stages import Stage, Stages
 from services.gateway.tasks import Task
 
 PREVIEW_SIDE_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A place in the line, 0 for the next; seconds until it begins, as far as is known."""
+
+    position: int
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The wait in the line is over; one that did not wait hears nothing of it."""
+
+    queue_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +99,18 @@ class ImageResult:
     unique_pages: int
 
 
-Happening = TextDelta | TextResult | Progress | Preview | Drawn | ImageResult
+Happening = Waiting | Admitted | TextDelta | TextResult | Progress | Preview | Drawn | ImageResult
 Drawing: TypeAlias = "grpc.aio.UnaryStreamCall[dit_pb2.GenerateRequest, dit_pb2.GenerateEvent]"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Names one try of a request and when it must be over, on the monotonic clock."""
+    """Names one try of a request, whose it is, and when it must be over, on the monotonic clock."""
 
     request_id: str
     deadline_s: float
     attempt: int = 1
+    caller: str = ""  # name of its API key, if keys are asked for
 
     @property
     def proto(self) -> kv_pb2.RequestId:
@@ -106,6 +123,15 @@ class Call:
         if left <= 0:
             raise DeadlineError("the request's deadline passed before its answer was ready")
         return left
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """A block that must end before the deadline. Raises DeadlineError."""
+        try:
+            async with asyncio.timeout(self.timeout_s()):
+                yield
+        except TimeoutError:
+            raise DeadlineError("the request's deadline passed before its answer was ready") from None
 
 
 async def run_text(task: Task, stages: Stages, call: Call) -> AsyncGenerator[Happening, None]:
@@ -158,9 +184,10 @@ async def run_image(task: Task, stages: Stages, call: Call) -> AsyncGenerator[Ha
                 async for drawn in _follow_drawing(drawing, prepared):
                     yield drawn
         finally:
-            lease.cancel()
+            # The DiT first: the end of the lease would look like a failure to it.
             if drawing is not None:
                 drawing.cancel()
+            lease.cancel()
 
 
 def _start_drawing(task: Task, dit: Stage, call: Call, handle: kv_pb2.KvHandle) -> Drawing:

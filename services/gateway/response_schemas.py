@@ -102,6 +102,7 @@ class PictureFigures(AnswerModel):
     """Fields that were sent and mean nothing for this task."""
     work: dict[str, int]
     timings_s: dict[str, float]
+    """Seconds by part of the request; what the parts mean and which overlap is in docs/observability.md."""
     size: Size | None = None
     transfer: Transfer | None = None
 
@@ -144,6 +145,8 @@ class ChatChunk(AnswerModel):
     choices: list[ChunkChoice]
     usage: Usage | None = None
     """Of the last chunk, with `stream_options.include_usage`."""
+    bagel: PictureFigures | None = None
+    """Likewise."""
 
 
 class InputDetails(AnswerModel):
@@ -209,6 +212,7 @@ class CompletedImage(ImageHead):
     created_at: int
     image_index: int
     usage: ImageUsage
+    bagel: PictureFigures
 
 
 class LimitsOfModel(AnswerModel):

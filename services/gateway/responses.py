@@ -8,7 +8,7 @@ from typing import Any
 
 from bagel.images import OUTPUT_MIME_TYPES
 from bagel.v1 import thinker_pb2
-from services.gateway.pipeline import Drawn, ImageResult, TextResult
+from services.gateway.pipeline import Drawn, ImageResult, TextResult, Waiting
 from services.gateway.tasks import Task
 
 Json = dict[str, Any]
@@ -24,6 +24,7 @@ class Answer:
     created: int = field(default_factory=lambda: int(time.time()))
     started_s: float = field(default_factory=time.monotonic)
     beside: bool = False  # pictures stand beside an empty content, not in it
+    queue_s: float = 0.0  # in the gateway
 
     def completion(self, text: TextResult | None, image: ImageResult | None) -> Json:
         """A `chat.completion`: the text, the picture, or with think first the thought and then the picture."""
@@ -52,8 +53,9 @@ class Answer:
         return {**self._chunk_head(), "choices": [choice]}
 
     def usage_chunk(self, text: TextResult | None, image: ImageResult | None) -> Json:
-        """The last chunk of a stream that was asked for usage."""
-        return {**self._chunk_head(), "choices": [], "usage": usage(_work(text, image))}
+        """The last chunk of a stream that was asked for usage, with our own figures."""
+        figures = self.figures(text, image)
+        return {**self._chunk_head(), "choices": [], "usage": usage(_work(text, image)), "bagel": figures}
 
     def image_part(self, image: Drawn) -> Json:
         """A picture as a content part."""
@@ -79,6 +81,7 @@ class Answer:
             },
             "timings_s": {
                 "total": time.monotonic() - self.started_s,
+                "queue": self.queue_s,
                 "thinker_queue": work.queue_s,
                 "prefill": work.prefill_s,
                 "first_token": work.first_token_s,
@@ -117,6 +120,12 @@ def comment(text: str) -> bytes:
     return b": " + text.encode() + b"\n\n"
 
 
+def place_comment(waiting: Waiting) -> bytes:
+    """A request's place in the line, for people who watch the stream."""
+    about = "" if waiting.eta_s is None else f", begins in about {max(1, round(waiting.eta_s))} s"
+    return comment(f"queued at position {waiting.position + 1}{about}")
+
+
 DONE = b"data: [DONE]\n\n"
 
 
@@ -153,7 +162,10 @@ def _add_picture_figures(figures: Json, image: ImageResult) -> None:
     figures["timings_s"] |= {
         "transfer": fetched.transfer_s,
         "dit_queue": dit.queue_s,
+        "load": dit.load_s,
         "denoise": dit.denoise_s,
+        "step": dit.denoise_s / dit.steps if dit.steps else 0.0,
+        "preview": dit.preview_s,
         "vae_decode": dit.decode_s,
         "encode": dit.encode_s,
     }

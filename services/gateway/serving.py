@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
@@ -12,11 +11,14 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from bagel.errors import RequestError
-from bagel.limits import SENT_ID_CHARACTERS
-from bagel.logs import bind_request, get_logger
-from bagel.rpc import REQUEST_ID_KEY, REQUEST_ID_PATTERN
+from bagel.limits import JSON_PARTS
+from bagel.logs import get_logger
 from services.gateway.config import GatewayConfig
+from services.gateway.decoding import DecodingPool
 from services.gateway.errors import CLIENT_CLOSED_REQUEST, ApiError, invalid_request
+from services.gateway.fetching import PictureFetcher
+from services.gateway.gate import Gate
+from services.gateway.key_check import CALLER
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.pipeline import Call, Happening, run_image, run_text
 from services.gateway.stages import Stages
@@ -53,7 +55,10 @@ class Serving:
 
     def __init__(self, stages: Stages, config: GatewayConfig) -> None:
         self.stages, self.config = stages, config
-        self.running, self.metrics = Running(), GatewayMetrics(stages)
+        self.gate = Gate(stages, max_queue=config.max_queue, max_running=config.max_running)
+        self.decoding = DecodingPool(config.decoders)
+        self.fetcher = PictureFetcher() if config.fetch_images else None
+        self.running, self.metrics = Running(), GatewayMetrics(stages, self.gate.lines)
 
     def model_for(self, asked: str | None) -> str:
         """The name of the model served. Raises ApiError when another was asked for, NotReadyError."""
@@ -65,17 +70,24 @@ class Serving:
             param="model", code="model_not_found", status=404,
         )  # fmt: skip
 
-    def call(self, request_id: str, timeout_s: float | None) -> Call:
+    async def close(self) -> None:
+        """End what was started."""
+        await self.decoding.close()
+        if self.fetcher is not None:
+            await self.fetcher.close()
+
+    def call(self, request: Request, request_id: str, timeout_s: float | None) -> Call:
         """The call of one request with its deadline. Raises RequestError."""
         most = self.config.request_timeout_s
         if timeout_s is not None and timeout_s > most:
             raise RequestError(f"timeout_s must be at most {most}, not {timeout_s}", param="timeout_s")
-        return Call(request_id, time.monotonic() + (timeout_s or most))
+        deadline_s = time.monotonic() + (timeout_s or most)
+        return Call(request_id, deadline_s, caller=getattr(request.state, CALLER, ""))
 
     def run(self, task: Task, call: Call) -> AsyncGenerator[Happening, None]:
-        """What happens on a task's way through the stages."""
+        """What happens on a task's way through the line and the stages."""
         run = run_text if task.sampler is None else run_image
-        return self.metrics.watched(task, run(task, self.stages, call))
+        return self.metrics.watched(task, self.gate.admitted(task, call, run(task, self.stages, call)))
 
     async def read_body(self, request: Request) -> bytes:
         """The whole body. Raises ApiError when it is too large."""
@@ -134,17 +146,12 @@ class Serving:
                     stopping.cancel()
 
 
-def new_request_id(request: Request) -> str:
-    """The client's id, made unique, or a new one; also in the logs from here on."""
-    sent = request.headers.get(REQUEST_ID_KEY, "")[: SENT_ID_CHARACTERS.most]
-    prefix = sent if REQUEST_ID_PATTERN.fullmatch(sent) else "req"
-    request_id = f"{prefix}-{secrets.token_hex(6)}"
-    bind_request(request_id)
-    return request_id
-
-
 def parse_json(body: bytes) -> object:
     """A JSON body. Raises ApiError."""
+    # Millions of empty lists fit into a body, and take a hundred times its memory.
+    if sum(map(body.count, (b",", b"[", b"{", b"\\"))) > JSON_PARTS.most:
+        message = f"the body has over {JSON_PARTS.most} commas, brackets and escapes"
+        raise invalid_request(message, code="invalid_json")
     try:
         # Python's own parser takes NaN; the schema then refuses it by its field's name.
         parsed: object = json.loads(body)

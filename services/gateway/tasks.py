@@ -1,18 +1,15 @@
 """A validated request -> a task: segments, encoded pictures, typed settings with the defaults of that task.
 
-CPU only; pictures are decoded once here to refuse broken ones early, and travel on as they were sent.
+Pure but for random seeds; pictures travel on as they were sent, and are looked at elsewhere (`decoding`).
 """
 
-import base64
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bagel.contexts import Output, Role
 from bagel.errors import RequestError
-from bagel.images import open_checked
-from bagel.limits import CHARACTERS_A_TOKEN, PICTURES_SENT, REQUEST_PIXELS
+from bagel.limits import CHARACTERS_A_TOKEN
 from bagel.settings import (
     DEFAULT_MAX_THINK_TOKENS,
     DEFAULT_MAX_TOKENS,
@@ -24,10 +21,9 @@ from bagel.settings import (
     check_output_size,
 )
 from services.gateway.prompts import Picture, Segment, Text, message_segments, negative_text
-from services.gateway.schemas import ChatRequest, GuidanceFields, ImagePart, TextPart
+from services.gateway.schemas import ChatRequest, GuidanceFields, TextPart
 
 RANDOM_SEED_BITS = 32
-_DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _PICTURE_FIELDS = (
     "height", "width", "num_inference_steps", "negative_prompt", "cfg_text_scale", "cfg_img_scale", "cfg_interval",
     "cfg_renorm_type", "cfg_renorm_min", "timestep_shift", "output_format",
@@ -72,22 +68,19 @@ class Task:
         )
 
 
-def make_task(request: ChatRequest, limits: ModelLimits) -> Task:
-    """Resolve a request. Blocking: decodes pictures. Raises RequestError naming the field."""
+def make_task(request: ChatRequest, pictures: Sequence[bytes], limits: ModelLimits) -> Task:
+    """Resolve a request with its pictures, encoded, in order. Raises RequestError naming the field."""
     output = Output.IMAGE if "image" in (request.modalities or ()) else Output.TEXT
-    urls = _image_urls(request)
-    sampler = _sampler(request, limits.guidance(edits=bool(urls)))
-    size = _size(request, limits, edits=bool(urls)) if output is Output.IMAGE else None
+    sampler = _sampler(request, limits.guidance(edits=bool(pictures)))
+    size = _size(request, limits, edits=bool(pictures)) if output is Output.IMAGE else None
     segments = _segments(request)
     check_length(segments, limits, param="messages")
-    encoded = [(param, _decode_data_uri(url, param)) for param, url in urls]
-    check_pictures(encoded)
     seed = secrets.randbits(RANDOM_SEED_BITS) if request.seed is None else request.seed
     writes = output is Output.TEXT or request.think
     return Task(
         output=output,
         segments=tuple(segments),
-        images=tuple(data for _, data in encoded),
+        images=tuple(pictures),
         think=request.think,
         seed=seed,
         decode=_decode_settings(request, output, seed) if writes else None,
@@ -126,42 +119,6 @@ def check_length(segments: list[Segment], limits: ModelLimits, *, param: str) ->
             f"{param}: {characters} characters of text cannot fit into {limits.max_context_tokens} tokens of context",
             param=param,
         )
-
-
-def _image_urls(request: ChatRequest) -> list[tuple[str, str]]:
-    """Field and URL of every picture, in order."""
-    urls = [
-        (f"messages[{m}].content[{p}].image_url.url", part.image_url.url)
-        for m, message in enumerate(request.messages)
-        for p, part in enumerate(message.content)
-        if isinstance(part, ImagePart)
-    ]
-    if len(urls) > PICTURES_SENT.most:
-        raise RequestError(f"{len(urls)} pictures were sent, at most {PICTURES_SENT.most} are taken", param="messages")
-    return urls
-
-
-def check_pictures(encoded: Sequence[tuple[str, bytes]]) -> None:
-    """Decode pictures, each beside its field's name, to refuse broken ones. Raises RequestError."""
-    pixels = 0
-    for param, data in encoded:
-        image = open_checked(data, param=param)
-        pixels += image.width * image.height
-        if pixels > REQUEST_PIXELS.most:
-            raise RequestError(f"{param}: the pictures have over {REQUEST_PIXELS.most} pixels together", param=param)
-
-
-def _decode_data_uri(url: str, param: str) -> bytes:
-    found = _DATA_URI.match(url)
-    if found is None:
-        scheme = url.split(":", 1)[0][:20] if ":" in url[:40] else "a path"
-        raise RequestError(
-            f"{param}: pictures are taken inline as data:image/...;base64,... only, not from {scheme!r}", param=param
-        )
-    try:
-        return base64.b64decode(url[found.end() :], validate=True)
-    except ValueError as error:  # binascii.Error, or characters beyond ASCII
-        raise RequestError(f"{param}: not valid base64 ({error})", param=param) from error
 
 
 def _sampler(request: ChatRequest, default: Guidance) -> SamplerSettings:

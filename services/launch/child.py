@@ -2,7 +2,8 @@
 
 Asks the kernel first, before anything heavy is imported, so that a launcher killed at any moment leaves nothing behind.
 Then asks OpenMP, which reads its environment when torch is loaded, to sleep at barriers instead of spinning: with the
-cores shared by another busy process, spinning threads wait for each other twenty times as long as they compute.
+cores shared by another busy process, spinning threads wait for each other twenty times as long as they compute. gRPC's
+core is asked to keep its chatter to itself.
 """
 
 import ctypes
@@ -21,6 +22,7 @@ def main() -> None:
     if os.getppid() != parent:
         sys.exit("the launcher is gone already")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     sys.argv = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

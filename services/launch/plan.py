@@ -26,7 +26,14 @@ class ServeOptions:
     transport: str = "auto"
     kv_verify: str = "auto"
     deploy_config: str | None = None
+    metrics_port: int | None = None
+    grpc_port: int | None = None
     max_queue: int = defaults.MAX_QUEUE
+    max_running: int = defaults.MAX_RUNNING
+    api_keys: str | None = None
+    key_per_minute: float | None = None
+    key_at_once: int | None = None
+    fetch_images: bool = False
     request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
     drain_s: float = defaults.DRAIN_S
     log_format: str = "auto"
@@ -49,13 +56,27 @@ def plan_children(options: ServeOptions, runtime: Path) -> list[ChildSpec]:
     shared = ("--log-format", options.log_format, "--log-level", options.log_level)
     drain = ("--drain-s", str(options.drain_s))
     return [
-        _child("thinker", *common, *shared, *drain, "--bind", thinker, "--kv-bind", f"ipc://{runtime}/kv.sock"),
-        _child("dit", *common, *shared, *drain, "--bind", dit),
+        _child(
+            "thinker", *common, *shared, *drain, "--bind", thinker, "--kv-bind", f"ipc://{runtime}/kv.sock",
+            *_metrics(options, 0),
+        ),
+        _child("dit", *common, *shared, *drain, "--bind", dit, *_metrics(options, 1)),
         _child(
             "gateway", "--host", options.host, "--port", str(options.port), "--thinker", thinker, "--dit", dit,
-            "--request-timeout-s", str(options.request_timeout_s), *shared, *drain,
+            "--request-timeout-s", str(options.request_timeout_s), *_grpc_flags(options), *_admission_flags(options),
+            *shared, *drain,
         ),
     ]  # fmt: skip
+
+
+def _admission_flags(options: ServeOptions) -> tuple[str, ...]:
+    flags = ["--max-queue", str(options.max_queue), "--max-running", str(options.max_running)]
+    for flag, value in (
+        ("--api-keys", options.api_keys), ("--key-per-minute", options.key_per_minute),
+        ("--key-at-once", options.key_at_once),
+    ):  # fmt: skip
+        flags += [] if value is None else [flag, str(value)]
+    return (*flags, *(["--fetch-images"] if options.fetch_images else []))
 
 
 def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
@@ -67,6 +88,21 @@ def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
         "--transport", options.transport, "--kv-verify", options.kv_verify, "--max-queue", str(options.max_queue),
         "--plain-progress", *(("--deploy-config", options.deploy_config) if options.deploy_config else ()),
     )  # fmt: skip
+
+
+def _metrics(options: ServeOptions, index: int) -> tuple[str, ...]:
+    """Neighbouring ports, unless any will do."""
+    if options.metrics_port is None:
+        return ()
+    return ("--metrics-bind", f"{_host(options)}:{options.metrics_port + index if options.metrics_port else 0}")
+
+
+def _grpc_flags(options: ServeOptions) -> tuple[str, ...]:
+    return () if options.grpc_port is None else ("--grpc-bind", f"{_host(options)}:{options.grpc_port}")
+
+
+def _host(options: ServeOptions) -> str:
+    return f"[{options.host}]" if ":" in options.host else options.host
 
 
 def _child(name: str, *arguments: str) -> ChildSpec:

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from bagel.errors import BagelError
 from bagel.kv_layout import KvMemory
 from bagel.model.attention import sdpa_attention
-from bagel.model.device import device_name
+from bagel.model.device import device_name, peak_memory_bytes
 from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource, SeededNoise
 from bagel.model.opening import load_stage, open_model
@@ -26,6 +26,7 @@ from services.thinker.leases import (
     UnknownHandleError,
     WrongTokenError,
 )
+from services.thinker.metrics import ThinkerMetrics
 from services.thinker.pages import PagePool
 from services.thinker.runner import Runner
 from services.thinker.scheduler import Scheduler
@@ -62,17 +63,20 @@ def run_thinker(config: StageConfig, noise: NoiseSource) -> int:
     def parts(monitor: StageMonitor, device_thread: ThreadPoolExecutor) -> StageParts:
         planes = open_planes(connectors_of(config, STAGE_ID).planes, MemoryHub())
         leases = LeaseBook(monitor.epoch)
-        servicer = ThinkerServicer(monitor, leases)
+        metrics = ThinkerMetrics()
+        servicer = ThinkerServicer(monitor, leases, metrics)
         kv = KvSourceServicer(servicer, leases)
 
         def load() -> None:
-            servicer.loaded = load_thinker(config, monitor, noise, planes, device_thread)
+            servicer.loaded = load_thinker(config, monitor, noise, planes, device_thread, metrics)
+            _add_gauges(metrics, servicer.loaded.engine, leases)
 
         async def run() -> None:
             assert servicer.loaded is not None
             await servicer.loaded.engine.run()
 
         return StageParts(
+            registry=metrics.registry,
             services=SERVICES,
             statuses=STATUSES,
             add_services=lambda server: (
@@ -94,6 +98,7 @@ def load_thinker(
     noise: NoiseSource,
     planes: Planes,
     device_thread: ThreadPoolExecutor,
+    metrics: ThinkerMetrics,
 ) -> Loaded:
     """Model, pool and engine. Runs on the device thread."""
     opened = open_model(config)
@@ -109,12 +114,23 @@ def load_thinker(
         config=opened.config,
         tokenizer=tokenizer,
         layout=layout,
-        engine=ThinkerEngine(runner, scheduler, tokenizer, noise, holder, device_thread),
+        engine=ThinkerEngine(runner, scheduler, tokenizer, noise, holder, device_thread, metrics),
         holder=holder,
         model_name=opened.name,
         model_hash=opened.hash,
         device_name=device_name(opened.device),
     )
+
+
+def _add_gauges(metrics: ThinkerMetrics, engine: ThinkerEngine, leases: LeaseBook) -> None:
+    pages, scheduler, device = engine.runner.pages, engine.scheduler, engine.runner.marker_ids.device
+    metrics.gauge("running_requests", "Requests on the device", lambda: scheduler.running)
+    metrics.gauge("waiting_requests", "Requests before it", lambda: scheduler.queued)
+    metrics.gauge("free_pages", "KV pages nobody holds", lambda: pages.free_pages)
+    metrics.gauge("used_pages", "KV pages that requests hold", lambda: pages.num_pages - pages.free_pages)
+    metrics.gauge("open_leases", "Contexts that DiTs may read", lambda: len(leases))
+    metrics.gauge("open_grants", "Reads of contexts", lambda: leases.grants)
+    metrics.gauge("peak_memory_bytes", "Most device memory held, 0 on a CPU", lambda: peak_memory_bytes(device))
 
 
 if __name__ == "__main__":

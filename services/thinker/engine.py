@@ -8,20 +8,26 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bagel.errors import DeadlineError, RequestError
 from bagel.kv_layout import page_runs
 from bagel.model.device import explained
 from bagel.model.noise import NoiseSource
 from bagel.tokens import Tokenizer
+from bagel.tracing import here, record
 from bagel.waiting import settle, sleep_until
 from services.thinker.execution import Execution, Piece
 from services.thinker.leases import Announcement, Seal, unique_runs
+from services.thinker.metrics import ThinkerMetrics
 from services.thinker.prepare import PreparedRequest
 from services.thinker.runner import Runner
 from services.thinker.scheduler import Decode, Job, Prefill, Scheduler, Work
 from services.thinker.scheduler import Seal as SealWork
 from transport.holder import Holder
+
+if TYPE_CHECKING:
+    from bagel.otel import Spot
 
 Sealed = tuple[Announcement, Seal]
 Outcome = Piece | Announcement | Sealed | None
@@ -36,6 +42,7 @@ class Timings:
     prefill_s: float = 0.0
     decode_s: float = 0.0
     first_token_s: float = 0.0
+    decoding: tuple[float, float] | None = None  # from its begin to the end of the last token, on the clock
 
     @property
     def queue_s(self) -> float:
@@ -52,6 +59,7 @@ class Ticket:
     handle_id: str | None
     position: int
     timings: Timings
+    trace: "Spot | None" = None  # the span of its RPC
     announced: set[int] = field(default_factory=set)
     events: asyncio.Queue[Piece | Announcement | Sealed | BaseException] = field(default_factory=asyncio.Queue)
 
@@ -74,10 +82,11 @@ class ThinkerEngine:
         noise: NoiseSource,
         holder: Holder,
         device_thread: ThreadPoolExecutor,
+        metrics: ThinkerMetrics,
     ) -> None:
         self.runner, self.scheduler = runner, scheduler
         self._tokenizer, self._noise, self._holder = tokenizer, noise, holder
-        self._device_thread = device_thread
+        self._device_thread, self._metrics = device_thread, metrics
         self._tickets: dict[str, Ticket] = {}
         self._closing: list[Ticket] = []
         self._wake = asyncio.Event()
@@ -95,7 +104,7 @@ class ThinkerEngine:
             raise RequestError(f"request {job.request_id} is held here already", param="request.id")
         position = self.scheduler.submit(job)
         execution = Execution(prepared, self.runner, self._tokenizer, self._noise)
-        ticket = Ticket(execution, job, handle_id, position, Timings(time.monotonic()))
+        ticket = Ticket(execution, job, handle_id, position, Timings(time.monotonic()), here())
         self._tickets[job.request_id] = ticket
         self._wake.set()
         return ticket
@@ -138,12 +147,13 @@ class ThinkerEngine:
     async def _execute(self, work: Work) -> None:
         ticket = self._tickets[work.request_id]
         started = time.monotonic()
-        ticket.timings.started_s = ticket.timings.started_s or started
+        if ticket.timings.started_s is None:
+            self._begin(ticket, started)
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._device_thread, self._perform, work, ticket)
         # The device finishes its piece before anything it uses is given back.
         error = await settle(future)
-        self._account(work, ticket.timings, time.monotonic() - started)
+        self._account(work, ticket, started, time.monotonic())
         if error is not None:
             self.scheduler.remove(work.request_id)
             ticket.events.put_nowait(explained(error))
@@ -171,6 +181,7 @@ class ThinkerEngine:
         if ticket.handle_id is None or not fresh:
             return None
         generations = self._holder.publish(ticket.handle_id, fresh)
+        self._metrics.published.inc(len(fresh) * self.runner.layout.page_bytes)
         ticket.announced.update(fresh)
         return Announcement(tuple(page_runs(fresh)), tuple(generations))
 
@@ -183,12 +194,37 @@ class ThinkerEngine:
         rest = self._announce(ticket, pages) or Announcement((), ())
         return rest, Seal(contexts=tuple(contexts), size=size, unique_pages=len(pages))
 
-    def _account(self, work: Work, timings: Timings, seconds: float) -> None:
-        if isinstance(work, Decode):
-            timings.decode_s += seconds
-            timings.first_token_s = timings.first_token_s or time.monotonic() - timings.submitted_s
-        else:
-            timings.prefill_s += seconds
+    def _begin(self, ticket: Ticket, now_s: float) -> None:
+        timings = ticket.timings
+        timings.started_s = now_s
+        self._metrics.queue_s.observe(timings.queue_s)
+        record(ticket.trace, "queue", timings.submitted_s, now_s)
+
+    def _account(self, work: Work, ticket: Ticket, started_s: float, ended_s: float) -> None:
+        """Write down how long a piece took: in the request's own figures, the process's, and its trace."""
+        timings, seconds = ticket.timings, ended_s - started_s
+        match work:
+            case Decode():
+                timings.decode_s += seconds
+                self._metrics.token_s.observe(seconds)
+                if timings.decoding is None:
+                    timings.first_token_s = ended_s - timings.submitted_s
+                    self._metrics.first_token_s.observe(timings.first_token_s)
+                timings.decoding = (started_s if timings.decoding is None else timings.decoding[0], ended_s)
+            case Prefill(node=node):
+                timings.prefill_s += seconds
+                block = ticket.execution.prepared.plan.nodes[node].block.kind.value
+                self._metrics.prefill_s.labels(block).observe(seconds)
+                record(ticket.trace, "prefill", started_s, ended_s, block=block)
+            case SealWork():
+                timings.prefill_s += seconds
+
+    def _count(self, ticket: Ticket) -> None:
+        """What is known once a request is over, however it ended."""
+        counters, decoding = ticket.execution.counters, ticket.timings.decoding
+        self._metrics.prefill_tokens.inc(counters.prefill_tokens)
+        if decoding is not None:
+            record(ticket.trace, "decode", *decoding, tokens=counters.decode_steps)
 
     async def _close_tickets(self) -> None:
         if not self._closing:
@@ -199,6 +235,7 @@ class ThinkerEngine:
                 if ticket.handle_id is not None:
                     self._holder.release(ticket.handle_id)
                 ticket.execution.close()
+                self._count(ticket)
         self._closing.clear()
         async with self._idle_closed:
             self._idle_closed.notify_all()

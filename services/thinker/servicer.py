@@ -21,6 +21,7 @@ from bagel.v1 import kv_pb2, settings_pb2, thinker_pb2, thinker_pb2_grpc
 from services.thinker.engine import ThinkerEngine, Ticket
 from services.thinker.execution import Piece
 from services.thinker.leases import Announcement, Lease, LeaseBook, Seal
+from services.thinker.metrics import ThinkerMetrics
 from services.thinker.prepare import ContextRequest, ImageSegment, PreparedRequest, TextSegment, model_limits, prepare
 from transport.holder import Holder
 
@@ -42,8 +43,8 @@ class Loaded:
 class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
     """Serves `bagel.v1.Thinker`. Refuses work until `loaded` is set."""
 
-    def __init__(self, monitor: StageMonitor, leases: LeaseBook) -> None:
-        self._monitor, self._leases = monitor, leases
+    def __init__(self, monitor: StageMonitor, leases: LeaseBook, metrics: ThinkerMetrics) -> None:
+        self._monitor, self._leases, self._metrics = monitor, leases, metrics
         self.loaded: Loaded | None = None
 
     async def GetStatus(self, request: settings_pb2.GetStatusRequest, context: object) -> settings_pb2.StageStatus:
@@ -55,54 +56,60 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
     async def GenerateText(
         self, request: thinker_pb2.GenerateTextRequest, context: ServicerContext
     ) -> AsyncIterator[thinker_pb2.GenerateTextEvent]:
-        loaded, deadline_s = self._ready(), time.monotonic() + remaining_s(context)
-        prepared = await asyncio.to_thread(self._prepare_text, request, loaded)
-        ticket = loaded.engine.submit(prepared, deadline_s=deadline_s)
-        try:
-            yield thinker_pb2.GenerateTextEvent(queued=thinker_pb2.Queued(position=ticket.position))
-            reason = None
-            while reason is None:
-                piece = await ticket.next()
-                assert isinstance(piece, Piece)
-                reason = piece.finish_reason
-                if piece.text:
-                    yield thinker_pb2.GenerateTextEvent(delta=thinker_pb2.TextDelta(text=piece.text))
-            done = thinker_pb2.TextDone(
-                text=ticket.execution.text, finish_reason=wire.reason_to_proto(reason), work=_work(ticket)
-            )
-            get_logger().info("text_done", **_log_fields(ticket))
-            yield thinker_pb2.GenerateTextEvent(done=done)
-        finally:
-            await loaded.engine.close(ticket)
+        deadline_s = time.monotonic() + remaining_s(context)
+        with self._metrics.requests.counted("text", deadline_s) as ending:
+            loaded = self._ready()
+            prepared = await asyncio.to_thread(self._prepare_text, request, loaded)
+            ticket = loaded.engine.submit(prepared, deadline_s=deadline_s)
+            try:
+                yield thinker_pb2.GenerateTextEvent(queued=thinker_pb2.Queued(position=ticket.position))
+                reason = None
+                while reason is None:
+                    piece = await ticket.next()
+                    assert isinstance(piece, Piece)
+                    reason = piece.finish_reason
+                    if piece.text:
+                        yield thinker_pb2.GenerateTextEvent(delta=thinker_pb2.TextDelta(text=piece.text))
+                done = thinker_pb2.TextDone(
+                    text=ticket.execution.text, finish_reason=wire.reason_to_proto(reason), work=_work(ticket)
+                )
+                get_logger().info("text_done", **_log_fields(ticket))
+                ending.answered = True
+                yield thinker_pb2.GenerateTextEvent(done=done)
+            finally:
+                await loaded.engine.close(ticket)
 
     async def PrepareContext(
         self, request: thinker_pb2.PrepareContextRequest, context: ServicerContext
     ) -> AsyncIterator[thinker_pb2.PrepareContextEvent]:
-        loaded, deadline_s = self._ready(), time.monotonic() + remaining_s(context)
-        prepared = await asyncio.to_thread(self._prepare_context, request, loaded)
-        async with self._leased(prepared, request.request.attempt, loaded, deadline_s) as (lease, ticket):
-            yield thinker_pb2.PrepareContextEvent(queued=thinker_pb2.Queued(position=ticket.position))
-            reason, handed = None, False
-            while not isinstance(event := await ticket.next(), tuple):
-                if isinstance(event, Announcement):
-                    await lease.announce(event)
-                    if not handed:
-                        handed = True
-                        yield self._handle(request.request, lease, ticket, loaded)
-                    continue
-                reason = event.finish_reason
-                if event.text:
-                    yield thinker_pb2.PrepareContextEvent(delta=thinker_pb2.TextDelta(text=event.text))
-            rest, seal = event
-            await lease.announce(rest)
-            await lease.announce(seal)
-            if not handed:
-                yield self._handle(request.request, lease, ticket, loaded)
-            get_logger().info("context_ready", pages=seal.unique_pages, **_log_fields(ticket))
-            yield thinker_pb2.PrepareContextEvent(prepared=_prepared_message(ticket, seal, reason, loaded.layout))
-            # The open call is the lease: it ends when the caller cancels it or its deadline passes.
-            await asyncio.sleep(max(0.0, deadline_s - time.monotonic()))
-            raise DeadlineError(f"the lease of {lease.handle_id} reached its deadline")
+        deadline_s = time.monotonic() + remaining_s(context)
+        with self._metrics.requests.counted("context", deadline_s) as ending:
+            loaded = self._ready()
+            prepared = await asyncio.to_thread(self._prepare_context, request, loaded)
+            async with self._leased(prepared, request.request.attempt, loaded, deadline_s) as (lease, ticket):
+                yield thinker_pb2.PrepareContextEvent(queued=thinker_pb2.Queued(position=ticket.position))
+                reason, handed = None, False
+                while not isinstance(event := await ticket.next(), tuple):
+                    if isinstance(event, Announcement):
+                        await lease.announce(event)
+                        if not handed:
+                            handed = True
+                            yield self._handle(request.request, lease, ticket, loaded)
+                        continue
+                    reason = event.finish_reason
+                    if event.text:
+                        yield thinker_pb2.PrepareContextEvent(delta=thinker_pb2.TextDelta(text=event.text))
+                rest, seal = event
+                await lease.announce(rest)
+                await lease.announce(seal)
+                if not handed:
+                    yield self._handle(request.request, lease, ticket, loaded)
+                get_logger().info("context_ready", pages=seal.unique_pages, **_log_fields(ticket))
+                ending.answered = True
+                yield thinker_pb2.PrepareContextEvent(prepared=_prepared_message(ticket, seal, reason, loaded.layout))
+                # The open call is the lease: it ends when the caller cancels it or its deadline passes.
+                await asyncio.sleep(max(0.0, deadline_s - time.monotonic()))
+                raise DeadlineError(f"the lease of {lease.handle_id} reached its deadline")
 
     @asynccontextmanager
     async def _leased(

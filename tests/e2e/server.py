@@ -30,6 +30,15 @@ class Server:
     thinker: str
     dit: str
     pids: dict[str, int]
+    metrics: dict[str, str]  # addresses of the stages' figures
+    grpc: str  # address of the public service
+
+    def figures(self, service: str) -> dict[str, float]:
+        """Every sample of a service's `/metrics`, by name and labels."""
+        at = "/metrics" if service == "gateway" else f"http://{self.metrics[service]}/metrics"
+        lines = self.http.get(at).text.splitlines()
+        samples = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
 
     def chat(self, **body: Any) -> httpx.Response:
         return self.http.post("/v1/chat/completions", json=body)
@@ -69,20 +78,22 @@ class Server:
 @contextmanager
 def running_server(*flags: str) -> Iterator[Server]:
     """A server on a free port, ready."""
-    port = free_port()
-    process = Process("services.cli.main", "serve", "--port", str(port), "--log-format", "json", *flags)
+    port, grpc_port = free_port(), free_port()
+    own = ("--port", str(port), "--grpc-port", str(grpc_port), "--metrics-port", "0", "--log-format", "json")
+    process = Process("services.cli.main", "serve", *own, *flags)
     try:
         pids = {}
-        addresses = {}
+        addresses, metrics = {}, {}
         while len(pids) < 3:
             event = process.wait_event("started")
             pids[event["child"]] = event["pid"]
         while len(addresses) < 2:
             event = process.wait_event("listening")
-            addresses[event["service"]] = event["address"]
+            addresses[event["service"]], metrics[event["service"]] = event["address"], event["metrics"]
         process.wait_event("serving")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
-            yield Server(process, http, addresses["thinker"], addresses["dit"], pids)
+            public = f"127.0.0.1:{grpc_port}"
+            yield Server(process, http, addresses["thinker"], addresses["dit"], pids, metrics, public)
     finally:
         process.stop()
 

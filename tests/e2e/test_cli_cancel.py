@@ -12,14 +12,15 @@ import pytest
 from tests.e2e.command import on_terminal, started
 from tests.e2e.server import Server
 from tests.e2e.test_cli_pictures import url_of
-from tests.e2e.test_metrics import read
 
 DRAWING = ("generate", "A cat", "-o", "never.png", "--steps", "1000")
 WRITING = ("chat", "Tell me a story", "--max-tokens", "3500")
 
 
 def cancelled(server: Server) -> float:
-    return sum(value for name, value in read(server).items() if 'requests_total{outcome="cancelled"' in name)
+    return sum(
+        value for name, value in server.figures("gateway").items() if 'requests_total{outcome="cancelled"' in name
+    )
 
 
 @contextmanager

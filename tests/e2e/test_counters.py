@@ -125,6 +125,7 @@ def test_every_way_on_one_host_draws_the_same_picture(
     transfer = answer["bagel"]["transfer"]
     assert transfer["transport"] == name
     assert transfer["bytes"] == (transfer["unique_bytes"] if moves else 0)
+    assert transfer["gb_per_s"] == pytest.approx(transfer["bytes"] / transfer["seconds"] / 1e9)
     assert transfer["unique_bytes"] == expected["bagel"]["transfer"]["unique_bytes"] > 0
     assert 0 <= transfer["overlap"] <= 1
     assert read_picture(answer) == read_picture(expected)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bagel import wire
 from bagel.contexts import Role
-from bagel.rpc import error_param, open_channel
+from bagel.rpc import error_param, error_pushback_s, open_channel
 from bagel.settings import DecodeSettings, SamplerSettings
 from bagel.v1 import dit_pb2, dit_pb2_grpc, kv_pb2, kv_pb2_grpc, settings_pb2, thinker_pb2, thinker_pb2_grpc
 from tests.processes import running_stage
@@ -277,6 +277,8 @@ async def test_too_many_previews_are_refused_by_name(stages: Stages) -> None:
 async def test_a_full_queue_refuses_and_the_others_are_answered(stages: Stages) -> None:
     decode = wire.decode_to_proto(DecodeSettings(max_tokens=150))
 
+    pushbacks_s: list[float | None] = []
+
     async def ask(index: int) -> grpc.StatusCode:
         request = thinker_pb2.GenerateTextRequest(request=request_id(f"crowd-{index}"), decode=decode)
         request.segments.add().text.text = "Tell me about a paper umbrella and then count to 3."
@@ -284,9 +286,12 @@ async def test_a_full_queue_refuses_and_the_others_are_answered(stages: Stages) 
             try:
                 events = [e async for e in thinker_pb2_grpc.ThinkerStub(channel).GenerateText(request, timeout=60)]
             except grpc.aio.AioRpcError as error:
+                pushbacks_s.append(error_pushback_s(error))
                 return error.code()
         assert events[-1].HasField("done")
         return grpc.StatusCode.OK
 
     codes = await asyncio.gather(*(ask(index) for index in range(12)))
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    # When to come again, in gRPC's own words.
+    assert set(pushbacks_s) == {1.0}

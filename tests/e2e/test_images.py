@@ -87,6 +87,11 @@ def test_quality_chooses_the_number_of_steps_unless_it_is_given(server: Server) 
     assert generate(server, quality="low")["bagel"]["ignored"] == ["quality"]
 
 
+def test_openai_s_fields_that_mean_nothing_here_are_named(server: Server) -> None:
+    sent = {"user": "someone", "safety_identifier": "someone", "moderation": "low"}
+    assert generate(server, **sent)["bagel"]["ignored"] == sorted(sent)
+
+
 def test_guidance_scale_is_another_name(server: Server) -> None:
     named, ours = generate(server, guidance_scale=2.0), generate(server, cfg_text_scale=2.0)
     assert named["data"] == ours["data"] != generate(server)["data"]

@@ -1,6 +1,7 @@
 """`bagel serve` and the command line: starting, crashing, stopping."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -21,8 +22,7 @@ DRAW: dict[str, Any] = {
     "messages": user("A cat"), "modalities": ["image"], "height": 128, "width": 128, "num_inference_steps": 4,
     "seed": 9,
 }  # fmt: skip
-HELP_LIMIT_S = 0.3
-TRIES = 5
+HELP_LIMIT_S = 0.5
 
 
 def wait_ready(server: Server, *, ready: bool, timeout_s: float = 60.0) -> dict[str, Any]:
@@ -174,21 +174,15 @@ def test_a_broken_checkpoint_stops_the_node_with_the_reason(tmp_path: Path) -> N
 
 
 def test_help_is_there_at_once() -> None:
-    seconds = []
-    for _ in range(TRIES):
-        started = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "services.cli.main", "serve", "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds.append(time.monotonic() - started)
-        assert "--port" in done.stdout
-        if min(seconds) <= HELP_LIMIT_S:
-            return
-    raise AssertionError(f"help took {min(seconds):.2f} s")
+    # Seconds of work, which other work on the machine does not lengthen.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli.main", "serve", "--help"], cwd=ROOT, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "--port" in done.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < HELP_LIMIT_S
 
 
 def test_the_gateway_and_the_launcher_load_no_torch() -> None:

@@ -26,6 +26,18 @@ CHAT, GENERATIONS, EDITS = "/v1/chat/completions", "/v1/images/generations", "/v
 HELLO, SMALL = {"messages": user("Hello")}, {"prompt": "A cat", "size": "64x64", "num_inference_steps": 2}
 # No request can break these; where what happens then is tested.
 ELSEWHERE: dict[AnyLimit, str] = {
+    limits.WAITING_BYTES: "tests/services/gateway/test_admission.py",
+    limits.BODIES_BYTES: "tests/services/gateway/test_bodies.py",
+    limits.BODY_S: "tests/services/gateway/test_bodies.py",
+    limits.RETRY_AFTER_S: "tests/services/gateway/test_key_check.py",
+    limits.CONNECTIONS: "tests/services/gateway/test_connections.py",
+    limits.HEADER_S: "tests/services/gateway/test_connections.py",
+    limits.UNREAD_S: "tests/services/gateway/test_connections.py",
+    limits.DECODE_S: "tests/services/gateway/test_decoding.py",
+    limits.DECODE_BYTES: "tests/services/gateway/test_decoding.py",
+    limits.FETCHED_BYTES: "tests/services/gateway/test_fetching.py",
+    limits.FETCH_S: "tests/services/gateway/test_fetching.py",
+    limits.URL_CHARACTERS: "tests/services/gateway/test_fetching.py",
     limits.GRANTS: "tests/services/thinker/test_leases.py",
     limits.LINK_S: "tests/services/gateway/test_picture_links.py",
     limits.LINKED_BYTES: "tests/services/gateway/test_picture_links.py",
@@ -72,6 +84,7 @@ def too_many_characters(server: Server) -> httpx.Response:
 # Requests that break a limit, and the field that is named.
 BROKEN: list[tuple[AnyLimit, Callable[[Server], httpx.Response], str | None]] = [
     (limits.BODY_BYTES, lambda s: s.http.post(CHAT, content=bytes(limits.BODY_BYTES.most + 1)), None),
+    (limits.JSON_PARTS, lambda s: s.http.post(CHAT, content=b"[" + b"{}," * limits.JSON_PARTS.most + b"{}]"), None),
     (limits.HEADER_BYTES, lambda s: s.http.get("/livez", headers={"x-long": "x" * limits.HEADER_BYTES.most}), None),
     (limits.FORM_FIELDS, edit(**{f"field{i}": "x" for i in range(limits.FORM_FIELDS.most)}), None),
     (limits.FORM_FIELD_BYTES, edit(prompt="x" * (limits.FORM_FIELD_BYTES.most + 1)), None),
@@ -155,7 +168,7 @@ def test_a_full_queue_is_429_with_when_to_come_again(narrow_server: Server) -> N
     answers: list[httpx.Response] = []
 
     def ask() -> None:
-        answers.append(narrow_server.http.post(GENERATIONS, json=SMALL | {"num_inference_steps": 200}))
+        answers.append(narrow_server.http.post(GENERATIONS, json=SMALL | {"num_inference_steps": 100}))
 
     askers = [threading.Thread(target=ask) for _ in range(10)]
     for asker in askers:
@@ -166,8 +179,9 @@ def test_a_full_queue_is_429_with_when_to_come_again(narrow_server: Server) -> N
     assert refused
     assert len(refused) < len(answers)
     for answer in refused:
-        assert str(answer.status_code) == limits.QUEUE.http_status
-        assert int(answer.headers["retry-after"]) >= 1
+        assert str(answer.status_code) == limits.WAITING.http_status
+        assert answer.json()["error"]["type"] == "rate_limit_error"
+        assert 1 <= int(answer.headers["retry-after"]) <= limits.RETRY_AFTER_S.most
     narrow_server.wait_idle()
 
 
@@ -296,7 +310,7 @@ def test_pages_beyond_what_may_travel_inline_are_only_announced(server: Server) 
 
 def test_every_limit_is_broken_here_or_where_it_says() -> None:
     everywhere = [limit for rows in limits.SECTIONS.values() for limit in rows]
-    also = {limits.SENT_ID_CHARACTERS, limits.QUEUE, limits.INLINE_BYTES, limits.DEADLINE_S}
+    also = {limits.SENT_ID_CHARACTERS, limits.QUEUE, limits.WAITING, limits.INLINE_BYTES, limits.DEADLINE_S}
     here = {limit for limit, _, _ in BROKEN} | {limit for limit, _, _ in BROKEN_MESSAGES} | also
     assert set(everywhere) == here | ELSEWHERE.keys()
     assert {limit for limit in everywhere if limit.rest} - also - ELSEWHERE.keys() == {limit for limit, _, _ in BROKEN}

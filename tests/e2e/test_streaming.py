@@ -47,9 +47,10 @@ def test_a_streamed_picture_comes_after_its_thought_with_progress_between(server
     chunks, comments = events(server, **body)
     whole = server.answer(**body)
     assert joined(chunks) == read_text(whole)
-    last = chunks[-1]["choices"][0]
-    assert last["index"] == 1
-    assert last["delta"]["images"][0]["image_url"] == whole["choices"][1]["message"]["content"][0]["image_url"]
+    drawn, last = (chunk["choices"][0] for chunk in chunks[-2:])
+    assert (drawn["index"], drawn["finish_reason"]) == (1, None)
+    assert drawn["delta"]["images"][0]["image_url"] == whole["choices"][1]["message"]["content"][0]["image_url"]
+    assert last == {"index": 1, "delta": {}, "finish_reason": "stop"}
     assert read_picture(whole)
     assert comments == [f": step {done} of 4" for done in range(1, 5)]
 

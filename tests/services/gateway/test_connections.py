@@ -1,0 +1,113 @@
+"""Connections that are too many, too slow or never read are ended; the others notice nothing."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from services.gateway.connections import BoundedConnection
+from tests.services.gateway.serving_app import served
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+LARGE = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n"
+LARGE_BYTES = 64 << 20
+PATIENCE_S = 10.0
+LARGE_IS_OVER = threading.Event()
+
+
+class Quick(BoundedConnection):
+    most_connections = 20
+    headers_s = 0.3
+    unread_s = 0.3
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    large = scope["path"] == "/large"
+    await PlainTextResponse("x" * (LARGE_BYTES if large else 2))(scope, receive, send)
+    if large:
+        LARGE_IS_OVER.set()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    with served(app, Quick) as found:
+        yield found
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, timeout=PATIENCE_S)
+
+
+def rest(connection: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    found = b""
+    while piece := connection.recv(1 << 16):
+        found += piece
+    return found
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: "], ids=["", "line", "header"]
+)
+def test_headers_that_do_not_come_in_time_are_408(address: tuple[str, int], sent: bytes) -> None:
+    with connect(address) as slow:
+        started = time.monotonic()
+        slow.sendall(sent)
+        assert rest(slow).startswith(b"HTTP/1.1 408")
+        assert 0.25 < time.monotonic() - started < 5
+
+
+def test_a_byte_now_and_then_wins_no_time(address: tuple[str, int]) -> None:
+    with connect(address) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nx-slow: ")
+        slow.settimeout(0.05)
+        started = time.monotonic()
+        found = b""
+        while not found and time.monotonic() - started < 5:
+            try:
+                slow.sendall(b"x")
+                found = slow.recv(100)
+            except TimeoutError:
+                continue
+        assert found.startswith(b"HTTP/1.1 408")
+
+
+def test_a_second_request_of_a_connection_is_bounded_like_the_first(address: tuple[str, int]) -> None:
+    with connect(address) as slow:
+        slow.sendall(GET)
+        assert slow.recv(1000).endswith(b"xx")
+        slow.sendall(GET + b"GET / HT")
+        assert b"HTTP/1.1 408" in rest(slow)
+
+
+def test_slow_ones_hold_up_nobody(address: tuple[str, int]) -> None:
+    slow = [connect(address) for _ in range(15)]
+    for connection in slow:
+        connection.sendall(b"GET / HT")
+    with connect(address) as quick:
+        quick.sendall(GET)
+        assert quick.recv(1000).startswith(b"HTTP/1.1 200")
+    for connection in slow:
+        assert rest(connection).startswith(b"HTTP/1.1 408")
+        connection.close()
+
+
+def test_connections_beyond_the_bound_are_503_at_once(address: tuple[str, int]) -> None:
+    held = [connect(address) for _ in range(Quick.most_connections)]
+    with connect(address) as beyond:
+        assert rest(beyond).startswith(b"HTTP/1.1 503")
+    for connection in held:
+        connection.close()
+
+
+def test_who_reads_nothing_of_an_answer_is_left(address: tuple[str, int]) -> None:
+    LARGE_IS_OVER.clear()
+    with connect(address) as lazy:
+        lazy.sendall(LARGE)
+        assert lazy.recv(10)
+        assert LARGE_IS_OVER.wait(PATIENCE_S)
+        assert len(rest(lazy)) < LARGE_BYTES

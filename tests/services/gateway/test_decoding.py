@@ -1,0 +1,110 @@
+"""Strangers' pictures are decoded in processes that may be slow, greedy or dead; the pool is well afterwards."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bagel.errors import RequestError
+from bagel.limits import DECODE_BYTES
+from services.gateway.decoding import DecodingPool, PictureInfo
+from tests.services.gateway.bombs import BOMBS, png
+
+PARAM = "messages[0].content[0].image_url.url"
+COST_S = 0.005
+
+
+@pytest_asyncio.fixture
+async def pool() -> AsyncIterator[DecodingPool]:
+    made = DecodingPool(1)
+    await made.start()
+    yield made
+    await made.close()
+
+
+def children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+async def test_a_picture_is_told_by_size_and_bands(pool: DecodingPool) -> None:
+    found = await pool.check([(PARAM, png(40, 24)), (PARAM, png(8, 9, "LA"))])
+    assert found == [PictureInfo(40, 24, ("R", "G", "B")), PictureInfo(8, 9, ("L", "A"))]
+
+
+async def test_bombs_are_refused_by_name_and_the_pool_goes_on(pool: DecodingPool) -> None:
+    for name, data in BOMBS.items():
+        with pytest.raises(RequestError) as refused:
+            await pool.check([(PARAM, data)])
+        assert refused.value.param == PARAM, name
+    assert await pool.check([(PARAM, png())])
+
+
+async def test_pictures_are_bounded_together(pool: DecodingPool) -> None:
+    large = png(4000, 4000, "L")
+    with pytest.raises(RequestError, match="64000000 pixels together") as refused:
+        await pool.check([(f"image[{index}]", large) for index in range(5)])
+    assert refused.value.param == "image[4]"
+
+
+async def test_a_small_picture_costs_a_few_milliseconds(pool: DecodingPool) -> None:
+    data = png(200, 200)
+    await pool.check([(PARAM, data)])
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        await pool.check([(PARAM, data)])
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < COST_S
+
+
+async def test_a_process_has_bounded_memory(pool: DecodingPool) -> None:
+    await pool.check([(PARAM, png())])
+    (pid,) = children()
+    bounds = Path(f"/proc/{pid}/limits").read_text()
+    most = int(next(line for line in bounds.splitlines() if line.startswith("Max address space")).split()[3])
+    assert DECODE_BYTES.most < most < DECODE_BYTES.most + (1 << 30)
+
+
+async def test_a_process_that_takes_too_long_is_ended_and_replaced() -> None:
+    pool = DecodingPool(1, decode_s=0.2)
+    await pool.start()
+    assert await _warm(pool)
+    (pid,) = children()
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(RequestError, match=r"took over 0\.2 s to decode"):
+        await pool.check([(PARAM, png())])
+    assert await _warm(pool)
+    assert pid not in children()
+    await pool.close()
+
+
+async def test_a_process_that_was_killed_is_replaced(pool: DecodingPool) -> None:
+    await pool.check([(PARAM, png())])
+    os.kill(children()[0], signal.SIGKILL)
+    with pytest.raises(RequestError, match="could not be decoded"):
+        await pool.check([(PARAM, png())])
+    assert await pool.check([(PARAM, png())])
+
+
+async def test_a_check_that_is_cancelled_leaves_no_answer_to_the_next(pool: DecodingPool) -> None:
+    await pool.check([(PARAM, png())])
+    large = asyncio.create_task(pool.check([(PARAM, png(4000, 4000))]))
+    await asyncio.sleep(0)
+    large.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await large
+    assert await pool.check([(PARAM, png(5, 6))]) == [PictureInfo(5, 6, ("R", "G", "B"))]
+
+
+async def _warm(pool: DecodingPool) -> bool:
+    """Until a process that just started has answered."""
+    while True:
+        try:
+            return bool(await pool.check([(PARAM, png())]))
+        except RequestError:
+            continue

@@ -1,0 +1,77 @@
+"""The gRPC door without stages: keys, health, reflection, and addresses that cannot be had."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from bagel.errors import ConfigError
+from bagel.v1 import bagel_pb2, bagel_pb2_grpc
+from services.gateway.config import GatewayConfig
+from services.gateway.door.callers import Callers
+from services.gateway.door.server import SERVICE, Door
+from services.gateway.key_check import Keys
+from services.gateway.key_limits import Allowance
+from services.gateway.keys import KeyFile, add_key
+from services.gateway.serving import Serving
+from services.gateway.stages import Stages
+from tests.ports import free_port
+
+
+def door(*, bind: str, admin_bind: str | None = None, keys: Keys | None = None) -> Door:
+    serving = Serving(Stages.connect([], []), GatewayConfig())
+    return Door(serving, Callers(keys), bind=bind, admin_bind=admin_bind)
+
+
+async def test_keys_are_asked_for_and_held_to_their_limits(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    secret = add_key(path, "one", per_minute=6, at_once=None)
+    keys = Keys(KeyFile(path), Allowance(per_minute=None, at_once=None))
+    address = f"127.0.0.1:{free_port()}"
+    opened = door(bind=address, keys=keys)
+    await opened.open()
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = bagel_pb2_grpc.BagelStub(channel)
+        found = []
+        for metadata in ([], [("authorization", "Bearer no")], *[[("authorization", f"Bearer {secret}")]] * 2):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                async for _ in stub.Chat(bagel_pb2.ChatRequest(), timeout=5, metadata=metadata):
+                    pass
+            found.append(refused.value.code().name)
+        # Nothing is behind this door, and one request in ten seconds is allowed.
+        assert found == ["UNAUTHENTICATED", "UNAUTHENTICATED", "UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetModel(bagel_pb2.GetModelRequest(), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    await opened.close(0)
+
+
+async def test_health_tells_of_missing_stages_and_reflection_lists_the_service() -> None:
+    address, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    opened = door(bind=address, admin_bind=admin)
+    await opened.open()
+    async with grpc.aio.insecure_channel(address) as channel, grpc.aio.insecure_channel(admin) as other:
+        health = health_pb2_grpc.HealthStub(channel)
+        states = health_pb2.HealthCheckResponse
+        assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=5)).status == states.NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError, match="no service 'else'"):
+            await health.Check(health_pb2.HealthCheckRequest(service="else"), timeout=5)
+        watching = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5)
+        assert (await watching.read()).status == states.NOT_SERVING
+        watching.cancel()
+        asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        stub = reflection_pb2_grpc.ServerReflectionStub(other)
+        answers = [answer async for answer in stub.ServerReflectionInfo(asked, timeout=5)]
+        assert SERVICE in [service.name for service in answers[0].list_services_response.service]
+    await opened.close(0)
+
+
+async def test_an_address_that_is_taken_is_named() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    first = door(bind=address)
+    await first.open()
+    with pytest.raises(ConfigError, match=f"--grpc-bind {address}: cannot listen there"):
+        await door(bind=address).open()
+    await first.close(0)
