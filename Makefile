@@ -68,6 +68,8 @@ parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT pr
 chaos: $(VENV)/.dev  ## kills in the middle of transfers, many contract cases, bombs beside other users; writes docs/evidence/
 	@CONTRACT_CASES=210 bash -o pipefail -c \
 		'$(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt'
+	@SCHEMATHESIS_EXAMPLES=40 bash -o pipefail -c \
+		'$(BIN)/python -m pytest -s tests/e2e/test_schemathesis.py | tee docs/evidence/schemathesis.txt'
 	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.bombs --seconds 60 | tee docs/evidence/bombs.txt'
 	@$(ONE_THREAD) bash -o pipefail -c '$(BIN)/python -m tests.chaos.transport | tee docs/evidence/chaos-transport.txt'
 

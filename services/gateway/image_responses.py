@@ -44,16 +44,16 @@ class ImageAnswer:
         }
         return named_event(body)
 
-    def completed(self, picture: Drawn, image: ImageResult) -> bytes:
-        """A finished picture."""
+    def completed(self, picture: Drawn, text: TextResult | None, image: ImageResult) -> bytes:
+        """A finished picture, with its seed and its thought."""
         body = {
             **self._head(picture),
             "type": f"{self.kind}.completed",
-            **self._content(picture),
+            **self._entry(picture, text),
             "created_at": self.created,
             "image_index": picture.index,
             "usage": self._usage(image),
-            "bagel": self.answer.figures(None, image),
+            "bagel": self.answer.figures(text, image),
         }
         return named_event(body)
 

@@ -112,6 +112,7 @@ class ImagesEndpoint:
     async def _stream(
         self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
     ) -> AsyncIterator[bytes]:
+        text: TextResult | None = None
         try:
             async with aclosing(happening):
                 async for what in happening:
@@ -122,9 +123,11 @@ class ImagesEndpoint:
                             yield comment(f"picture {index + 1}: step {done} of {total}")
                         case Preview():
                             yield answer.partial(what)
+                        case TextResult():
+                            text = what
                         case ImageResult():
                             for picture in what.pictures:
-                                yield answer.completed(await _masked(picture, answer, files), what)
+                                yield answer.completed(await _masked(picture, answer, files), text, what)
         except BagelError as error:
             yield event(from_bagel(error).body())
         except ApiError as error:

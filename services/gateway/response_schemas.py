@@ -203,12 +203,10 @@ class PartialImage(ImageHead):
     image_index: int
 
 
-class CompletedImage(ImageHead):
+class CompletedImage(ImageHead, ImageEntry):
     """A finished picture."""
 
     type: Literal["image_generation.completed", "image_edit.completed"]
-    b64_json: str | None = None
-    url: str | None = None
     created_at: int
     image_index: int
     usage: ImageUsage

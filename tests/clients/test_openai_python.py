@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.keys import add_key
 from tests.clients.conftest import Runner, Script
 from tests.clients.environments import python_environment
 from tests.clients.page import PAGE, shown
 from tests.e2e.server import Server
+from tests.ports import free_port
+from tests.processes import running
 
 
 @pytest.fixture(scope="module", params=["2.54.0", "3.54.0"])
@@ -24,6 +27,20 @@ def python(version: str) -> Path:
 @pytest.mark.parametrize("name", ["openai_chat.py", "openai_images.py", "openai_errors.py", "openai_parameters.py"])
 def test_the_python_client_works(server: Server, script: Script, python: Path, version: str, name: str) -> None:
     assert script(python, name, server.http.base_url)["version"] == version
+
+
+def test_keys_and_rates_are_the_clients_own_errors(
+    server: Server, script: Script, python: Path, version: str, tmp_path: Path
+) -> None:
+    path, port = tmp_path / "keys", free_port()
+    key = add_key(path, "one", per_minute=6, at_once=None)
+    stages = ("--thinker", server.thinker, "--dit", server.dit)
+    with running(
+        "services.gateway", "--port", str(port), *stages, "--api-keys", str(path), "--log-format", "json"
+    ) as it:
+        for _ in range(2):  # one of each stage
+            it.wait_event("stage_changed")
+        assert script(python, "openai_keys.py", f"http://127.0.0.1:{port}", key)["version"] == version
 
 
 def test_what_the_page_shows_works(server: Server, runner: Runner, python: Path, version: str, tmp_path: Path) -> None:

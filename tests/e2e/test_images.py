@@ -154,6 +154,14 @@ def test_a_streamed_edit_has_its_own_event_names(server: Server) -> None:
     assert [name for name, _ in events] == ["image_edit.partial_image", "image_edit.completed"]
 
 
+def test_a_streamed_picture_brings_its_seed_and_its_thought(server: Server) -> None:
+    body = SMALL | {"think": True, "max_think_tokens": 5, "seed": 3}
+    events, _ = stream(server, GENERATIONS, json=body | {"stream": True})
+    whole = server.http.post(GENERATIONS, json=body).json()["data"][0]
+    assert whole["revised_prompt"]
+    assert {name: events[-1][1][name] for name in whole} == whole
+
+
 def test_a_url_gives_the_picture_and_only_the_signed_one(server: Server) -> None:
     (entry,) = generate(server, response_format="url")["data"]
     response = server.http.get(entry["url"])

@@ -1,6 +1,6 @@
 """Schemathesis against the running server: what the API's description allows, or just not, is answered as described.
 
-Its count of cases and its seed are fixed; `schemathesis_hooks.py` keeps the cases cheap.
+Its seed is fixed; `schemathesis_hooks.py` keeps the cases cheap. `make chaos` generates twice as many.
 """
 
 import os
@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.e2e.server import Server
 from tests.processes import ROOT
 
-MAX_S = 60
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")  # an operation
+MAX_S = 90
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance",
@@ -23,7 +24,7 @@ def test_no_case_breaks_the_server_or_its_description(default_server: Server, tm
     done = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "run", f"{default_server.http.base_url}/openapi.json",
-            "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", "20",
+            "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES,
             "--seed", "1", "--suppress-health-check", "all", "--continue-on-failure", "--request-timeout",
             "30", "--no-color",
         ],
@@ -37,4 +38,5 @@ def test_no_case_breaks_the_server_or_its_description(default_server: Server, tm
     assert done.returncode == 0, done.stdout[-8000:]
     generated = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert generated is not None, done.stdout[-2000:]
-    assert int(generated[1]) == int(generated[2]) > 1000
+    print(f"{generated[1]} cases: no 5xx, no undocumented status")
+    assert int(generated[1]) == int(generated[2]) > 50 * int(EXAMPLES)

@@ -28,7 +28,9 @@ async def pool() -> AsyncIterator[DecodingPool]:
 
 
 def children() -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    """Our decoders; other tests may have left servers running beside them."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in pids if b"decoding_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def test_a_picture_is_told_by_size_and_bands(pool: DecodingPool) -> None:
