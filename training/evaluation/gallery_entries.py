@@ -14,7 +14,7 @@ class Drawing:
     width: int = _SIDE
     height: int = _SIDE
     steps: int = _STEPS
-    seed: int = 42
+    seed: int = 3
     of: str | None = None
     negative: str | None = None
     think: bool = False
@@ -44,14 +44,14 @@ CHAPTERS = (
     Chapter(
         title="Pictures from a text",
         entries=(
-            Drawing(name="cat", prompt="A cute cat"),
+            Drawing(name="cat", prompt="A cute cat", height=_SMALL, width=_SMALL),
             Drawing(
                 name="sunset", prompt="A beautiful sunset over mountains", width=_LARGE, height=_LARGE, negative=_BLURRY
             ),
             Drawing(name="city", prompt="A futuristic city", width=_LARGE, height=_LARGE, negative=_BLURRY),
-            Drawing(name="woman", prompt="A woman in a red dress"),
+            Drawing(name="woman", prompt="A woman in a red dress", height=_SMALL, width=_SMALL),
             Drawing(name="dog", prompt="A brown dog sitting on the beach"),
-            Drawing(name="car", prompt="A yellow car in the snow"),
+            Drawing(name="car", prompt="A yellow car in the snow", height=_SMALL, width=_SMALL),
             Drawing(name="forest", prompt="A forest", width=384, height=256),
             Drawing(name="night", prompt="A starry night sky", width=_SIDE, height=320),
         ),
@@ -84,9 +84,11 @@ CHAPTERS = (
     Chapter(
         title="Changes",
         entries=(
-            Drawing(name="cat-standing", prompt="Make the cat stand up", of="cat"),
-            Drawing(name="woman-blue", prompt="Let the woman wear a blue dress", of="woman"),
-            Drawing(name="car-removed", prompt="Remove the car", of="car"),
+            Drawing(name="cat-standing", prompt="Make the cat stand up", of="cat", height=_SMALL, width=_SMALL),
+            Drawing(
+                name="woman-blue", prompt="Let the woman wear a blue dress", of="woman", height=_SMALL, width=_SMALL
+            ),
+            Drawing(name="car-removed", prompt="Remove the car", of="car", height=_SMALL, width=_SMALL),
             Drawing(name="square-yellow", prompt="Make the square yellow", of="beside", height=_SMALL, width=_SMALL),
             Drawing(name="pets-blue", prompt="Change the background to blue", of="pets"),
         ),
@@ -94,8 +96,14 @@ CHAPTERS = (
     Chapter(
         title="With thinking",
         entries=(
-            Drawing(name="think-flower", prompt="A purple flower on a white background", think=True),
-            Drawing(name="think-men", prompt="Two men in green shirts", think=True),
+            Drawing(
+                name="think-flower",
+                prompt="A purple flower on a white background",
+                think=True,
+                height=_SMALL,
+                width=_SMALL,
+            ),
+            Drawing(name="think-men", prompt="Two men in green shirts", think=True, height=_SMALL, width=_SMALL),
             Talk(prompt="What is 3 plus 4?", think=True),
         ),
     ),
@@ -122,8 +130,8 @@ CHAPTERS = (
     Chapter(
         title="Outside its world",
         entries=(
-            Drawing(name="zebra", prompt="A zebra in a kitchen"),
-            Drawing(name="astronaut", prompt="An astronaut riding a horse"),
+            Drawing(name="zebra", prompt="A zebra in a kitchen", height=_SMALL, width=_SMALL),
+            Drawing(name="astronaut", prompt="An astronaut riding a horse", height=_SMALL, width=_SMALL),
         ),
     ),
 )
