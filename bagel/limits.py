@@ -99,10 +99,10 @@ WAITING_BYTES = Limit(
     what="Pictures sent with requests that wait", most=256 << 20, unit="bytes", rest=("every task",), http_status="429"
 )
 BODIES_BYTES = Limit(
-    what="Bodies of all requests that are being read or served",
+    what="Bodies of all requests that are being read or served, and the pictures fetched for them",
     most=256 << 20,
     unit="bytes",
-    rest=("the body",),
+    rest=("the body", "image_url.url"),
     http_status="429",
 )
 RETRY_AFTER_S = Limit(
@@ -113,7 +113,7 @@ HEADER_S = Limit(
     most=10.0,
     unit="s",
     rest=("the headers",),
-    http_status="408",
+    http_status="408; closed between two",
 )
 BODY_S = Limit(what="Time for a request's body", most=120.0, unit="s", rest=("the body",), http_status="408")
 UNREAD_S = Limit(
@@ -124,6 +124,9 @@ UNREAD_S = Limit(
     http_status="closed",
 )
 CONNECTIONS = Limit(what="Connections at once", most=1000, rest=("every request",), http_status="503")
+CALLS = Limit(
+    what="Calls of the public service at once", most=128, grpc=("every call",), grpc_status="RESOURCE_EXHAUSTED"
+)
 GRANTS = Limit(
     what="Reads of contexts that are open", most=256, grpc=("KvSource.Read",), grpc_status="RESOURCE_EXHAUSTED"
 )
@@ -153,8 +156,9 @@ PICTURES_SENT = Limit(
     what="Pictures in a request",
     most=64,
     rest=("messages", "image", "image[]"),
-    grpc=("segments",),
+    grpc=("segments", "pictures", "messages"),
 )
+CHAT_PARTS = Limit(what="Messages and parts of a conversation, together", most=4096, grpc=("messages",))
 PICTURE_PIXELS = Limit(
     what="Pixels of a picture, seen before it is decoded",
     most=16_000_000,
@@ -287,12 +291,11 @@ SECTIONS: dict[str, tuple[Limit[int] | Limit[float], ...]] = {
     ),
     "How long, and how many at once": (
         TIMEOUT_S, DEADLINE_S, WAITING, WAITING_BYTES, BODIES_BYTES, QUEUE, RETRY_AFTER_S, CONNECTIONS, HEADER_S,
-        BODY_S, UNREAD_S, GRANTS, INLINE_BYTES, LINK_S, LINKED_BYTES,
+        BODY_S, UNREAD_S, CALLS, GRANTS, INLINE_BYTES, LINK_S, LINKED_BYTES,
     ),
     "Pictures and texts sent": (
-        PICTURES_SENT, PICTURE_PIXELS, REQUEST_PIXELS, DECODE_S, DECODE_BYTES, FETCHED_BYTES, FETCH_S, URL_CHARACTERS,
-        PROMPT_CHARACTERS, NEGATIVE_PROMPT_CHARACTERS,
-        CHARACTERS_A_TOKEN,
+        PICTURES_SENT, CHAT_PARTS, PICTURE_PIXELS, REQUEST_PIXELS, DECODE_S, DECODE_BYTES, FETCHED_BYTES, FETCH_S,
+        URL_CHARACTERS, PROMPT_CHARACTERS, NEGATIVE_PROMPT_CHARACTERS, CHARACTERS_A_TOKEN,
     ),
     "How a picture is made": (
         PICTURES_MADE, TIMESTEPS, TIMESTEP_SHIFT, TEXT_SCALE, IMAGE_SCALE, INTERVAL, RENORM_MIN, SEED, COMPRESSION,

@@ -37,6 +37,8 @@ _SHARED_OPTIONS = (
 )
 SERVER_OPTIONS = (
     *_SHARED_OPTIONS,
+    # A small compressed message is unpacked before its size is looked at: only what is not compressed is taken.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
     # Two servers on one port would share its connections in silence.
     ("grpc.so_reuseport", 0),
     # A caller that vanished without a word gives up its leases within seconds.

@@ -2,13 +2,15 @@
 
 import argparse
 import signal
+import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 
 from bagel.defaults import LOG_FORMATS, LOG_LEVELS
 from bagel.errors import ConfigError
-from bagel.limits import HEADER_BYTES
+from bagel.limits import HEADER_BYTES, HEADER_S
 from bagel.logs import configure_logs, get_logger
 from bagel.stage_exit import EXIT_CONFIG
 from bagel.tracing import tracing
@@ -26,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         get_logger().error("cannot_start", reason=str(error))
         return EXIT_CONFIG
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=config.host,
@@ -36,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
             log_config=None,
             access_log=False,
             h11_max_incomplete_event_size=HEADER_BYTES.most,
+            timeout_keep_alive=int(HEADER_S.most),
             timeout_graceful_shutdown=int(config.drain_s),
         )
     )
@@ -44,7 +47,17 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tracing("gateway"):
         server.run()
-    return 0
+    return 0 if server.started else EXIT_CONFIG
+
+
+class Server(uvicorn.Server):
+    """Stops taking calls over gRPC when it stops taking requests."""
+
+    async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
+        """Let what runs end, in the same seconds."""
+        assert isinstance(self.config.app, FastAPI)
+        self.config.app.state.door.start_closing(float(self.config.timeout_graceful_shutdown or 0))
+        await super().shutdown(sockets)
 
 
 def _config(argv: list[str] | None) -> GatewayConfig:
@@ -72,26 +85,29 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     parser.add_argument("--log-format", default=base.log_format, choices=LOG_FORMATS)
     parser.add_argument("--log-level", default=base.log_level, choices=LOG_LEVELS)
     options = parser.parse_args(argv)
-    return GatewayConfig(
-        host=options.host,
-        port=options.port,
-        grpc_bind=options.grpc_bind,
-        grpc_admin_bind=options.grpc_admin_bind,
-        thinkers=tuple(options.thinker),
-        dits=tuple(options.dit),
-        request_timeout_s=options.request_timeout_s,
-        max_queue=options.max_queue,
-        max_running=options.max_running,
-        api_keys=options.api_keys,
-        key_per_minute=options.key_per_minute,
-        key_at_once=options.key_at_once,
-        fetch_images=options.fetch_images,
-        decoders=options.decoders,
-        image_output=options.image_output,
-        drain_s=options.drain_s,
-        log_format=options.log_format,
-        log_level=options.log_level,
-    )
+    try:
+        return GatewayConfig(
+            host=options.host,
+            port=options.port,
+            grpc_bind=options.grpc_bind,
+            grpc_admin_bind=options.grpc_admin_bind,
+            thinkers=tuple(options.thinker),
+            dits=tuple(options.dit),
+            request_timeout_s=options.request_timeout_s,
+            max_queue=options.max_queue,
+            max_running=options.max_running,
+            api_keys=options.api_keys,
+            key_per_minute=options.key_per_minute,
+            key_at_once=options.key_at_once,
+            fetch_images=options.fetch_images,
+            decoders=options.decoders,
+            image_output=options.image_output,
+            drain_s=options.drain_s,
+            log_format=options.log_format,
+            log_level=options.log_level,
+        )
+    except ConfigError as error:
+        parser.exit(EXIT_CONFIG, f"{parser.prog}: {error}\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from services.gateway.door.server import Door
 from services.gateway.errors import ApiError, from_bagel, invalid_request
 from services.gateway.headers import BoundedHeaders
 from services.gateway.images import ImagesEndpoint
-from services.gateway.key_check import KeyCheck, Keys
+from services.gateway.key_check import KeyCheck, Keys, caller_of
 from services.gateway.key_limits import Allowance
 from services.gateway.keys import KeyFile
 from services.gateway.models import describe_model
@@ -50,10 +50,10 @@ def make_app(config: GatewayConfig) -> FastAPI:
         app.state.chat = ChatEndpoint(serving)
         app.state.links = PictureLinks()
         app.state.images = ImagesEndpoint(serving, app.state.links)
-        door = Door(serving, Callers(keys), bind=config.grpc_bind, admin_bind=config.grpc_admin_bind)
+        app.state.door = door = Door(serving, Callers(keys), bind=config.grpc_bind, admin_bind=config.grpc_admin_bind)
         await door.open()
         yield
-        await door.close(config.drain_s)
+        await door.start_closing(config.drain_s)
         await serving.close()
         await stages.close()
 
@@ -133,7 +133,7 @@ async def _picture(request: Request) -> Response:
 
 async def _cancel(request: Request) -> Response:
     request_id = request.path_params["request_id"]
-    if not request.app.state.serving.running.cancel(request_id):
+    if not request.app.state.serving.running.cancel(request_id, caller_of(request)):
         raise invalid_request(f"no request {request_id!r} is running here", code="not_found", status=404)
     return JSONResponse({"id": request_id, "object": "request.cancelled"})
 

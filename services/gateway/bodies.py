@@ -4,8 +4,11 @@ What says itself that it is too large is refused before a byte of it is read.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +16,10 @@ from bagel.limits import BODIES_BYTES, BODY_S
 from services.gateway.errors import ApiError, invalid_request, rate_limited
 
 RETRY_S = 2.0
+_HOLD = "hold"
+
+# Counts bytes that a request holds besides its body, until it is over. Raises ApiError when all together are too many.
+Hold: TypeAlias = Callable[[int], None]
 
 
 class BoundedBodies:
@@ -33,6 +40,7 @@ class BoundedBodies:
             await JSONResponse(refused.body(), status_code=refused.status, headers=headers)(scope, receive, send)
             return
         body = _Body(receive, self)
+        scope.setdefault("state", {})[_HOLD] = body.hold
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -65,6 +73,12 @@ class BoundedBodies:
             raise rate_limited(message, code="queue_full", retry_after_s=RETRY_S)
 
 
+def hold_of(request: Request) -> Hold:
+    """Counts what the request fetches with its body."""
+    hold: Hold = getattr(request.state, _HOLD)
+    return hold
+
+
 class _Body:
     """One request's."""
 
@@ -73,6 +87,11 @@ class _Body:
         self._deadline_s = asyncio.get_running_loop().time() + BODY_S.most
         self._whole = False
         self.held_bytes = 0
+
+    def hold(self, num_bytes: int) -> None:
+        """Count bytes that arrived for the request. Raises ApiError when all bodies together are too large."""
+        self.held_bytes += num_bytes
+        self._bodies.hold(num_bytes)
 
     async def receive(self) -> Message:
         """The next piece. Raises ApiError when it is too much or too late."""
@@ -85,9 +104,7 @@ class _Body:
             text = f"the body did not arrive within {BODY_S.most:g} s"
             raise ApiError(status=408, message=text, type="timeout_error", code="body_timeout") from None
         self._whole = message["type"] != "http.request" or not message.get("more_body", False)
-        arrived = len(message.get("body", b""))
-        self.held_bytes += arrived
-        self._bodies.hold(arrived)
+        self.hold(len(message.get("body", b"")))
         if self.held_bytes > self._bodies.most:
             raise self._bodies.too_large()
         return message

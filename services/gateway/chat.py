@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from bagel.errors import BagelError
 from bagel.logs import get_logger
+from services.gateway.bodies import Hold, hold_of
 from services.gateway.errors import ApiError, from_bagel
 from services.gateway.pipeline import Admitted, Call, Happening, ImageResult, Progress, TextDelta, TextResult, Waiting
-from services.gateway.request_ids import request_id_of
 from services.gateway.responses import DONE, Answer, comment, event, place_comment
 from services.gateway.schemas import ChatRequest, parse_chat_request
 from services.gateway.serving import Serving, parse_json
@@ -28,29 +28,29 @@ class ChatEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Serve one request. Raises ApiError and BagelError."""
-        serving, request_id = self._serving, request_id_of(request)
+        serving = self._serving
         parsed = parse_chat_request(parse_json(await serving.read_body(request)))
         model = serving.model_for(parsed.model)
-        call = serving.call(request, request_id, parsed.timeout_s)
-        task = await serving.until_disconnect(request, request_id, self._task(parsed, call))
+        call = serving.call(request, parsed.timeout_s)
+        task = await serving.until_disconnect(request, call, self._task(parsed, call, hold_of(request)))
         beside = (parsed.image_output or serving.config.image_output) == "images"
-        answer = Answer(request_id, model, task, beside=beside)
+        answer = Answer(call.request_id, model, task, beside=beside)
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream)
         if parsed.stream:
             happening = serving.run(task, call)
             # What is refused before anything happened keeps its own status.
-            first = await serving.until_disconnect(request, request_id, anext(happening))
-            stream = self._stream(parsed, first, happening, answer)
+            first = await serving.until_disconnect(request, call, anext(happening))
+            stream = self._stream(parsed, serving.until_cancelled(call, first, happening), answer)
             return StreamingResponse(stream, media_type="text/event-stream")
-        body = await serving.until_disconnect(request, request_id, self._complete(task, call, answer))
+        body = await serving.until_disconnect(request, call, self._complete(task, call, answer))
         return JSONResponse(body)
 
-    async def _task(self, parsed: ChatRequest, call: Call) -> Task:
+    async def _task(self, parsed: ChatRequest, call: Call, hold: Hold) -> Task:
         """Resolve a request, its pictures looked at. Raises RequestError, ApiError, DeadlineError."""
         serving, urls = self._serving, picture_urls(parsed)
         serving.gate.check_room(draws="image" in (parsed.modalities or ()))
         async with call.in_time():
-            pictures = await load_pictures(urls, serving.fetcher)
+            pictures = await load_pictures(urls, serving.fetcher, hold)
             task = await asyncio.to_thread(make_task, parsed, pictures, serving.stages.limits())
             await serving.decoding.check([(param, data) for (param, _), data in zip(urls, task.images, strict=True)])
         return task
@@ -72,13 +72,13 @@ class ChatEndpoint:
         return body
 
     async def _stream(
-        self, parsed: ChatRequest, first: Happening, rest: AsyncGenerator[Happening, None], answer: Answer
+        self, parsed: ChatRequest, happening: AsyncGenerator[Happening, None], answer: Answer
     ) -> AsyncIterator[bytes]:
         text: TextResult | None = None
         image: ImageResult | None = None
         try:
             yield event(answer.chunk(0, {"role": "assistant", "content": ""}))
-            async with aclosing(self._serving.until_cancelled(answer.request_id, first, rest)) as happening:
+            async with aclosing(happening):
                 async for what in happening:
                     match what:
                         case Waiting():

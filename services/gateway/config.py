@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bagel import defaults
+from bagel.errors import ConfigError
 from bagel.limits import BODY_BYTES
 
 MODEL_ALIASES = ("bagel", "default")
@@ -10,7 +11,7 @@ MODEL_ALIASES = ("bagel", "default")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """Everything the gateway is told at start."""
+    """Everything the gateway is told at start. Raises ConfigError for a flag that means nothing without another."""
 
     host: str = defaults.HTTP_HOST
     port: int = defaults.HTTP_PORT
@@ -32,3 +33,12 @@ class GatewayConfig:
     drain_s: float = defaults.DRAIN_S
     log_format: str = "auto"
     log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        for flag, value, needed, other in (
+            ("--grpc-admin-bind", self.grpc_admin_bind, "--grpc-bind", self.grpc_bind),
+            ("--key-per-minute", self.key_per_minute, "--api-keys", self.api_keys),
+            ("--key-at-once", self.key_at_once, "--api-keys", self.api_keys),
+        ):
+            if value is not None and other is None:
+                raise ConfigError(f"{flag} means nothing without {needed}")

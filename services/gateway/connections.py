@@ -55,8 +55,13 @@ class BoundedConnection(H11Protocol):
         self._stop_unread_timer()
 
     def _watch_headers(self) -> None:
-        """A request's headers must be there in time, counted from the connection or the answer before."""
-        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+        """A request's headers must be there in time, counted from the connection or the answer before.
+
+        So must the rest of a body that was answered early. It is read: to close on it would take the answer away from
+        a client that still sends.
+        """
+        awaited = self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE
+        if not awaited or self.transport.is_closing():
             self._stop_headers_timer()
         elif self._headers_timer is None:
             self._headers_timer = self.loop.call_later(self.headers_s, self._headers_late)
@@ -73,7 +78,9 @@ class BoundedConnection(H11Protocol):
 
     def _headers_late(self) -> None:
         self._headers_timer = None
-        if not self.transport.is_closing():
+        if self.conn.our_state is h11.DONE:
+            self.transport.close()
+        elif not self.transport.is_closing():
             self._refuse(408, b"the headers did not arrive in time", b"timeout_error", b"headers_timeout")
 
     def _refuse(self, status: int, message: bytes, kind: bytes, code: bytes) -> None:

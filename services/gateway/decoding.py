@@ -100,7 +100,8 @@ class _Worker:
         self._process: Process | None = None
 
     async def start(self) -> None:
-        if self._process is None:
+        # One may have died while nobody used it.
+        if self._process is None or self._process.returncode is not None:
             # A session of its own: Ctrl-C is for the gateway, whose end closes the worker's stdin.
             self._process = await asyncio.create_subprocess_exec(
                 *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True

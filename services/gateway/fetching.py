@@ -13,6 +13,7 @@ import httpcore
 
 from bagel.errors import RequestError
 from bagel.limits import FETCH_S, FETCHED_BYTES, URL_CHARACTERS
+from services.gateway.bodies import Hold
 from services.gateway.public_addresses import Address, is_public
 
 PORTS = frozenset({80, 443})
@@ -43,11 +44,11 @@ class PictureFetcher:
         """Close what is open."""
         await self._pool.aclose()
 
-    async def fetch(self, url: str, *, param: str) -> bytes:
-        """The bytes at a URL, not looked at yet. Raises RequestError naming `param`."""
+    async def fetch(self, url: str, *, param: str, hold: Hold) -> bytes:
+        """The bytes at a URL, not looked at yet, each piece counted by `hold`. Raises RequestError naming `param`."""
         try:
             async with asyncio.timeout(self._fetch_s):
-                return await self._get(self._checked(url))
+                return await self._get(self._checked(url), hold)
         except TimeoutError:
             reason = f"did not come within {self._fetch_s:g} s"
         except RefusedAddressError as error:
@@ -73,7 +74,7 @@ class PictureFetcher:
             raise RefusedAddressError(f"port {port} is none of {sorted(self._ports)}")
         return parsed
 
-    async def _get(self, url: httpcore.URL) -> bytes:
+    async def _get(self, url: httpcore.URL, hold: Hold) -> bytes:
         async with self._pool.stream("GET", url, headers=[(b"host", _authority(url)), *_HEADERS]) as response:
             headers = {name.lower(): value for name, value in response.headers}
             if response.status != 200:
@@ -83,6 +84,7 @@ class PictureFetcher:
                 raise RefusedAddressError(f"it is not sent as one of {', '.join(CONTENT_TYPES)}")
             data = bytearray()
             async for piece in response.aiter_stream():
+                hold(len(piece))
                 data += piece
                 if len(data) > FETCHED_BYTES.most:
                     raise RefusedAddressError(f"it is over {FETCHED_BYTES.most >> 20} MiB")

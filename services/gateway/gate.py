@@ -1,6 +1,7 @@
 """The door in front of the stages: requests wait here, in order, until a stage has room. Admission with a clock.
 
-Owns the lines and wakes who is next. A request that is cancelled, left or late gives its place back at once.
+Owns the lines and wakes who is next. A request that is cancelled, left or late gives its place back at once, a late one
+also while nobody asks what comes next.
 """
 
 import asyncio
@@ -9,11 +10,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from bagel import limits
+from bagel.errors import DeadlineError
 from bagel.waiting import sleep_until
 from services.gateway.admission import Line, LineFullError, Wanted
 from services.gateway.costs import LEAST, cost_of
 from services.gateway.errors import rate_limited
-from services.gateway.pipeline import Admitted, Call, Happening, Waiting
+from services.gateway.pipeline import LATE, Admitted, Call, Happening, Waiting
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
 
@@ -46,7 +48,9 @@ class Gate:
         """What happens to a request, its time in the line first. Raises ApiError (a full line), DeadlineError."""
         kind = _kind(task.sampler is not None)
         begins = self._queue(kind, task, call)
-        completed = False
+        leaving = asyncio.get_running_loop().call_later(
+            call.deadline_s - time.monotonic(), self._leave, kind, call.request_id
+        )
         try:
             if not begins.is_set():
                 async with aclosing(self._wait(kind, call, begins)) as waiting:
@@ -55,11 +59,10 @@ class Gate:
             async with aclosing(run):
                 async for what in run:
                     yield what
-            completed = True
+            self._leave(kind, call.request_id, completed=True)
         finally:
-            del self._begins[call.request_id]
-            self.lines[kind].leave(call.request_id, time.monotonic(), completed=completed)
-            self._advance(kind)
+            leaving.cancel()
+            self._leave(kind, call.request_id)
 
     def _queue(self, kind: str, task: Task, call: Call) -> asyncio.Event:
         wanted = Wanted(
@@ -78,13 +81,20 @@ class Gate:
         started_s = time.monotonic()
         while not begins.is_set():
             place = self.lines[kind].place(call.request_id)
-            assert place is not None, "a request that waits has a place"
+            if place is None:  # the timer may come a moment early
+                raise DeadlineError(LATE)
             yield Waiting(place.position, place.eta_s)
             await sleep_until(begins, min(call.deadline_s, time.monotonic() + TELL_S))
             call.timeout_s()
             # A stage may have come in the meantime.
             self._advance(kind)
         yield Admitted(time.monotonic() - started_s)
+
+    def _leave(self, kind: str, request_id: str, *, completed: bool = False) -> None:
+        """Give a place back, unless that was done before."""
+        if self._begins.pop(request_id, None) is not None:
+            self.lines[kind].leave(request_id, time.monotonic(), completed=completed)
+            self._advance(kind)
 
     def _advance(self, kind: str) -> None:
         stages = self._stages.thinkers if kind == "text" else self._stages.dits

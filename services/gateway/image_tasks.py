@@ -12,6 +12,7 @@ from bagel.settings import (
     ModelLimits,
     SamplerSettings,
     check_output_size,
+    check_seed,
 )
 from services.gateway.image_schemas import POINTS_BY_QUALITY, ImageRequest
 from services.gateway.prompts import Picture, message_segments, negative_text
@@ -26,6 +27,7 @@ def make_image_task(request: ImageRequest, pictures: Sequence[bytes], limits: Mo
     segments = message_segments(parts, raw=False, param="prompt")
     check_length(segments, limits, param="prompt")
     seed = secrets.randbits(RANDOM_SEED_BITS) if request.seed is None else request.seed
+    check_seed(seed + request.n - 1)
     thinking = request.max_think_tokens or DEFAULT_MAX_THINK_TOKENS
     return Task(
         output=Output.IMAGE,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -14,16 +14,15 @@ from starlette.types import Message
 from bagel import limits
 from bagel.errors import BagelError
 from bagel.logs import get_logger
+from services.gateway.edit_files import EditFiles, SentPicture
 from services.gateway.errors import ApiError, from_bagel, invalid_request
 from services.gateway.image_responses import ImageAnswer
 from services.gateway.image_schemas import EditRequest, ImageRequest, parse_edit, parse_generation
 from services.gateway.image_tasks import make_image_task
-from services.gateway.masks import check_mask, keep_unmasked
 from services.gateway.picture_links import PictureLinks
 from services.gateway.pipeline import (
     Admitted,
     Call,
-    Drawn,
     Happening,
     ImageResult,
     Preview,
@@ -31,17 +30,8 @@ from services.gateway.pipeline import (
     TextResult,
     Waiting,
 )
-from services.gateway.request_ids import request_id_of
 from services.gateway.responses import Answer, comment, event, place_comment
 from services.gateway.serving import Serving, parse_json
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The pictures of an edit, encoded as they came, and its mask."""
-
-    pictures: tuple[bytes, ...] = ()
-    mask: bytes | None = None
 
 
 class ImagesEndpoint:
@@ -53,46 +43,42 @@ class ImagesEndpoint:
     async def generate(self, request: Request) -> Response:
         """Serve a generation. Raises ApiError and BagelError."""
         parsed = parse_generation(parse_json(await self._serving.read_body(request)))
-        return await self._serve(request, parsed, Files(), "image_generation")
+        return await self._serve(request, parsed, EditFiles(), "image_generation")
 
     async def edit(self, request: Request) -> Response:
         """Serve an edit. Raises ApiError and BagelError."""
         parsed, files = await self._read_form(request)
         return await self._serve(request, parsed, files, "image_edit")
 
-    async def _serve(self, request: Request, parsed: ImageRequest, files: Files, kind: str) -> Response:
-        serving, request_id = self._serving, request_id_of(request)
-        model, call = serving.model_for(parsed.model), serving.call(request, request_id, parsed.timeout_s)
-        task = await asyncio.to_thread(make_image_task, parsed, files.pictures, serving.stages.limits())
-        await serving.until_disconnect(request, request_id, self._look_at(files, call))
+    async def _serve(self, request: Request, parsed: ImageRequest, files: EditFiles, kind: str) -> Response:
+        serving = self._serving
+        model, call = serving.model_for(parsed.model), serving.call(request, parsed.timeout_s)
+        pictures = [picture.data for picture in files.pictures]
+        task = await asyncio.to_thread(make_image_task, parsed, pictures, serving.stages.limits())
+        await serving.until_disconnect(request, call, self._look_at(files, call))
 
         def link(data: bytes, mime: str) -> str:
             return str(request.base_url).rstrip("/") + self._links.keep(data, mime)
 
-        answer = ImageAnswer(parsed, Answer(request_id, model, task), kind, link)
+        answer = ImageAnswer(parsed, Answer(call.request_id, model, task), kind, link)
         get_logger().info("request", task=task.name, think=task.think, stream=parsed.stream, n=task.count)
         happening = serving.run(task, call)
         if parsed.stream:
             # What is refused before anything happened keeps its own status.
-            first = await serving.until_disconnect(request, request_id, anext(happening))
-            stream = self._stream(serving.until_cancelled(request_id, first, happening), answer, files)
+            first = await serving.until_disconnect(request, call, anext(happening))
+            stream = self._stream(serving.until_cancelled(call, first, happening), answer, files)
             return StreamingResponse(stream, media_type="text/event-stream")
-        body = await serving.until_disconnect(request, request_id, self._complete(happening, answer, files))
+        body = await serving.until_disconnect(request, call, self._complete(happening, answer, files))
         return JSONResponse(body)
 
-    async def _look_at(self, files: Files, call: Call) -> None:
+    async def _look_at(self, files: EditFiles, call: Call) -> None:
         """Refuse pictures that do not decode. Raises RequestError, ApiError, DeadlineError."""
-        serving = self._serving
-        serving.gate.check_room(draws=True)
+        self._serving.gate.check_room(draws=True)
         async with call.in_time():
-            named = [(f"image[{index}]", data) for index, data in enumerate(files.pictures)]
-            pictures = await serving.decoding.check(named)
-            if files.mask is not None:
-                (mask,) = await serving.decoding.check([("mask", files.mask)])
-                check_mask(mask, pictures[0])
+            await files.check(self._serving.decoding)
 
     async def _complete(
-        self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
+        self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: EditFiles
     ) -> dict[str, object]:
         text: TextResult | None = None
         image: ImageResult | None = None
@@ -106,11 +92,11 @@ class ImagesEndpoint:
                     case ImageResult():
                         image = what
         assert image is not None, "the DiT ended without a word"
-        pictures = [await _masked(picture, answer, files) for picture in image.pictures]
+        pictures = [await files.masked(picture, answer.answer.task) for picture in image.pictures]
         return answer.body(text, replace(image, pictures=tuple(pictures)))
 
     async def _stream(
-        self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: Files
+        self, happening: AsyncGenerator[Happening, None], answer: ImageAnswer, files: EditFiles
     ) -> AsyncIterator[bytes]:
         text: TextResult | None = None
         try:
@@ -127,13 +113,13 @@ class ImagesEndpoint:
                             text = what
                         case ImageResult():
                             for picture in what.pictures:
-                                yield answer.completed(await _masked(picture, answer, files), text, what)
+                                yield answer.completed(await files.masked(picture, answer.answer.task), text, what)
         except BagelError as error:
             yield event(from_bagel(error).body())
         except ApiError as error:
             yield event(error.body())
 
-    async def _read_form(self, request: Request) -> tuple[EditRequest, Files]:
+    async def _read_form(self, request: Request) -> tuple[EditRequest, EditFiles]:
         body = await self._serving.read_body(request)
 
         async def whole() -> Message:
@@ -150,8 +136,9 @@ class ImagesEndpoint:
                 files = [(name, await value.read()) for name, value in items if isinstance(value, UploadFile)]
         except HTTPException as error:
             raise invalid_request(f"the form cannot be read: {error.detail}", code="invalid_form") from None
-        pictures = tuple(data for name, data in files if name in ("image", "image[]"))
-        masks = [data for name, data in files if name == "mask"]
+        sent = [data for name, data in files if name in ("image", "image[]")]
+        pictures = tuple(SentPicture(f"image[{index}]", data) for index, data in enumerate(sent))
+        masks = [SentPicture("mask", data) for name, data in files if name == "mask"]
         unknown = [name for name, _ in files if name not in ("image", "image[]", "mask")]
         fields = {name: value for name, value in items if isinstance(value, str)}
         if unknown:
@@ -161,14 +148,4 @@ class ImagesEndpoint:
             raise invalid_request(message, param="image", code="invalid_value")
         if not pictures:
             raise invalid_request("image: required", param="image", code="missing_required_parameter")
-        return parse_edit(fields), Files(pictures, masks[0] if masks else None)
-
-
-async def _masked(picture: Drawn, answer: ImageAnswer, files: Files) -> Drawn:
-    if files.mask is None:
-        return picture
-    task = answer.answer.task
-    data = await asyncio.to_thread(
-        keep_unmasked, picture.data, files.pictures[0], files.mask, task.output_format, quality=task.quality
-    )
-    return replace(picture, data=data)
+        return parse_edit(fields), EditFiles(pictures, masks[0] if masks else None)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,7 +17,7 @@ from services.gateway.errors import ApiError, rate_limited
 from services.gateway.key_limits import Allowance, KeyLimits
 from services.gateway.keys import ApiKey, KeyFile
 
-CALLER = "caller"  # in a request's state: the name of its key
+CALLER = "caller"  # in a request's state, if keys are asked for
 _PROTECTED, _OPEN = "/v1/", "/v1/pictures/"
 _WORKING_METHOD = "POST"
 
@@ -77,6 +78,12 @@ class KeyCheck:
                 return
             scope.setdefault("state", {})[CALLER] = name
             await self._app(scope, receive, send)
+
+
+def caller_of(request: Request) -> str:
+    """The name of its key; empty without keys."""
+    caller: str = getattr(request.state, CALLER, "")
+    return caller
 
 
 def _is_protected(path: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bagel.errors import ConfigError
+from bagel.logs import get_logger
 
 PREFIX = "bagel-"
 SECRET_BYTES = 32
@@ -38,7 +39,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path, self._looked_s, self._keys = path, time.monotonic(), read_keys(path)
-        self._seen = self._stamp()
+        self._seen = self._told = self._stamp()  # of what was read, and of what was last tried
 
     def find(self, presented: str) -> ApiKey | None:
         """The key that a client shows. Takes as long for any wrong one."""
@@ -53,9 +54,11 @@ class KeyFile:
         if (stamp := self._stamp()) != self._seen:
             try:
                 self._keys, self._seen = read_keys(self._path), stamp
-            except ConfigError:
+            except ConfigError as error:
                 # Half written, or gone: nobody gets in by that, and nobody is locked out.
-                return
+                if stamp != self._told:
+                    get_logger().error("keys_unreadable", reason=str(error))
+            self._told = stamp
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -97,8 +100,10 @@ def add_key(path: Path, name: str, *, per_minute: float | None, at_once: int | N
     if path.exists() and any(other.name == name for other in read_keys(path)):
         raise ConfigError(f"{path}: there is a key {name!r} already; take another name, or remove its line first")
     try:
+        # A last line that was written by hand may lack its end.
+        start = "\n" if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n") else ""
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
-            file.write(key.model_dump_json(exclude_none=True) + "\n")
+            file.write(start + key.model_dump_json(exclude_none=True) + "\n")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
     return secret

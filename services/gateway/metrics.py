@@ -1,5 +1,6 @@
 """What the gateway counts, for Prometheus. One registry a gateway; watching a request changes nothing about it."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -48,7 +49,7 @@ class GatewayMetrics:
 
     async def watched(self, task: Task, happening: AsyncGenerator[Happening, None]) -> AsyncGenerator[Happening, None]:
         """What happens, counted on its way."""
-        started, outcome, log = time.monotonic(), "cancelled", bound_logger()
+        started, outcome, log = time.monotonic(), "internal_error", bound_logger()
         annotate(task=task.name)
         running = self._running.labels(task.name)
         running.inc()
@@ -58,6 +59,9 @@ class GatewayMetrics:
                     self._count(what)
                     yield what
             outcome = "ok"
+        except (asyncio.CancelledError, GeneratorExit):
+            outcome = "cancelled"
+            raise
         except ApiError as error:
             outcome = error.code or str(error.status)
             raise

@@ -196,7 +196,7 @@ def _operations() -> Iterable[Operation]:
     yield Operation(
         method="delete", path="/v1/requests/{request_id}", id="cancelRequest", tag="requests",
         summary="Stop a running request within a step",
-        parameters=(_path("request_id", f"Of the answer's `{REQUEST_ID_KEY}`, or the one sent with the request."),),
+        parameters=(_path("request_id", f"Of the answer's `{REQUEST_ID_KEY}`, or the one sent; of the same API key."),),
         answers=_json("Cancelled"), errors=(404,),
     )  # fmt: skip
     yield from _health_operations()

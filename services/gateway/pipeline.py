@@ -23,6 +23,7 @@ from services.gateway.stages import Stage, Stages
 from services.gateway.tasks import Task
 
 PREVIEW_SIDE_PX = 512
+LATE = "the request's deadline passed before its answer was ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Call:
     deadline_s: float
     attempt: int = 1
     caller: str = ""  # name of its API key, if keys are asked for
+    sent_id: str | None = None  # the client's own id for it
 
     @property
     def proto(self) -> kv_pb2.RequestId:
@@ -121,7 +123,7 @@ class Call:
         """Seconds left. Raises DeadlineError."""
         left = self.deadline_s - time.monotonic()
         if left <= 0:
-            raise DeadlineError("the request's deadline passed before its answer was ready")
+            raise DeadlineError(LATE)
         return left
 
     @asynccontextmanager
@@ -131,7 +133,7 @@ class Call:
             async with asyncio.timeout(self.timeout_s()):
                 yield
         except TimeoutError:
-            raise DeadlineError("the request's deadline passed before its answer was ready") from None
+            raise DeadlineError(LATE) from None
 
 
 async def run_text(task: Task, stages: Stages, call: Call) -> AsyncGenerator[Happening, None]:

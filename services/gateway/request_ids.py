@@ -10,7 +10,7 @@ from bagel.limits import SENT_ID_CHARACTERS
 from bagel.logs import bind_request
 from bagel.rpc import REQUEST_ID_KEY, REQUEST_ID_PATTERN
 
-_STATE = "request_id"
+_STATE, _SENT = "request_id", "sent_id"
 
 
 class RequestIds:
@@ -23,9 +23,9 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope.setdefault("state", {})[_STATE] = new_request_id(
-            Headers(scope=scope).get(REQUEST_ID_KEY, "")
-        )
+        sent = Headers(scope=scope).get(REQUEST_ID_KEY, "")
+        request_id = new_request_id(sent)
+        scope.setdefault("state", {}).update({_STATE: request_id, _SENT: known_id(sent)})
         bind_request(request_id)
 
         async def send_named(message: Message) -> None:
@@ -42,8 +42,18 @@ def request_id_of(request: Request) -> str:
     return request_id
 
 
+def sent_id_of(request: Request) -> str | None:
+    """The client's id as it sent it, cut."""
+    sent: str | None = getattr(request.state, _SENT)
+    return sent
+
+
+def known_id(sent: str) -> str | None:
+    """What a client sent, cut; None unless it is an id."""
+    sent = sent[: SENT_ID_CHARACTERS.most]
+    return sent if REQUEST_ID_PATTERN.fullmatch(sent) else None
+
+
 def new_request_id(sent: str) -> str:
     """A client's id, cut and made unique, or one of ours."""
-    sent = sent[: SENT_ID_CHARACTERS.most]
-    prefix = sent if REQUEST_ID_PATTERN.fullmatch(sent) else "req"
-    return f"{prefix}-{secrets.token_hex(6)}"
+    return f"{known_id(sent) or 'req'}-{secrets.token_hex(6)}"

@@ -1,10 +1,13 @@
 """Every HTTP response by route and status, also of what was refused before it became a task."""
 
+import asyncio
+
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.errors import CLIENT_CLOSED_REQUEST
 
+UNEXPECTED = 500  # Starlette answers so outside of all middleware when something broke
 NO_ROUTE = "none"  # refused on its way, or nowhere to be found
 
 
@@ -18,7 +21,7 @@ class CountedResponses:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = CLIENT_CLOSED_REQUEST
+        status: int | None = None
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -28,10 +31,13 @@ class CountedResponses:
 
         try:
             await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            status = status or CLIENT_CLOSED_REQUEST
+            raise
         finally:
             # Templates, not paths, whose number nobody bounds.
             route = scope["route"].path if "route" in scope else NO_ROUTE
-            self._counter.labels(route, str(status)).inc()
+            self._counter.labels(route, str(status or UNEXPECTED)).inc()
 
 
 def response_counter() -> Counter:

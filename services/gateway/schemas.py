@@ -51,7 +51,7 @@ class ImageUrl(StrictModel):
     """A picture as a data URI. `detail` changes nothing here."""
 
     url: str
-    """`data:image/png;base64,...`, or JPEG or WebP. Nothing is fetched."""
+    """`data:image/png;base64,...`, or JPEG or WebP. An http(s) URL is fetched only where the server allows it."""
     detail: Literal["auto", "low", "high"] = "auto"
 
 

@@ -13,14 +13,16 @@ from starlette.requests import ClientDisconnect
 from bagel.errors import RequestError
 from bagel.limits import JSON_PARTS
 from bagel.logs import get_logger
+from bagel.waiting import settle
 from services.gateway.config import GatewayConfig
 from services.gateway.decoding import DecodingPool
 from services.gateway.errors import CLIENT_CLOSED_REQUEST, ApiError, invalid_request
 from services.gateway.fetching import PictureFetcher
 from services.gateway.gate import Gate
-from services.gateway.key_check import CALLER
+from services.gateway.key_check import caller_of
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.pipeline import Call, Happening, run_image, run_text
+from services.gateway.request_ids import request_id_of, sent_id_of
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
 
@@ -28,23 +30,27 @@ T = TypeVar("T")
 
 
 class Running:
-    """Requests on their way, by id, so that one call can cancel another."""
+    """Requests on their way, so that one call can cancel another of the same caller."""
 
     def __init__(self) -> None:
-        self._cancelled: dict[str, asyncio.Event] = {}
+        self._cancelled: dict[Call, asyncio.Event] = {}
 
     @contextmanager
-    def tracked(self, request_id: str) -> Iterator[asyncio.Event]:
+    def tracked(self, call: Call) -> Iterator[asyncio.Event]:
         """An event that `cancel` sets, for the time of a block."""
-        self._cancelled[request_id] = event = asyncio.Event()
+        self._cancelled[call] = event = asyncio.Event()
         try:
             yield event
         finally:
-            del self._cancelled[request_id]
+            del self._cancelled[call]
 
-    def cancel(self, request_id: str) -> bool:
-        """Stop what runs under an id, or under the id that a client sent with it; whether there was any."""
-        found = [e for own, e in self._cancelled.items() if request_id in (own, own.rsplit("-", 1)[0])]
+    def cancel(self, request_id: str, caller: str) -> bool:
+        """Stop what a caller runs under an id, or under the id that it sent with it; whether there was any."""
+        found = [
+            event
+            for call, event in self._cancelled.items()
+            if call.caller == caller and request_id in (call.request_id, call.sent_id)
+        ]
         for event in found:
             event.set()
         return bool(found)
@@ -76,13 +82,13 @@ class Serving:
         if self.fetcher is not None:
             await self.fetcher.close()
 
-    def call(self, request: Request, request_id: str, timeout_s: float | None) -> Call:
+    def call(self, request: Request, timeout_s: float | None) -> Call:
         """The call of one request with its deadline. Raises RequestError."""
         most = self.config.request_timeout_s
         if timeout_s is not None and timeout_s > most:
             raise RequestError(f"timeout_s must be at most {most}, not {timeout_s}", param="timeout_s")
         deadline_s = time.monotonic() + (timeout_s or most)
-        return Call(request_id, deadline_s, caller=getattr(request.state, CALLER, ""))
+        return Call(request_id_of(request), deadline_s, caller=caller_of(request), sent_id=sent_id_of(request))
 
     def run(self, task: Task, call: Call) -> AsyncGenerator[Happening, None]:
         """What happens on a task's way through the line and the stages."""
@@ -102,9 +108,9 @@ class Serving:
             raise client_left() from None
         return bytes(body)
 
-    async def until_disconnect(self, request: Request, request_id: str, work: Coroutine[Any, Any, T]) -> T:
+    async def until_disconnect(self, request: Request, call: Call, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which is cancelled when the client goes away, or another call cancels it, first."""
-        with self.running.tracked(request_id) as cancelled:
+        with self.running.tracked(call) as cancelled:
             working = asyncio.create_task(work)
             leaving = asyncio.create_task(_disconnected(request))
             stopping = asyncio.create_task(cancelled.wait())
@@ -117,13 +123,13 @@ class Serving:
             finally:
                 for task in (working, leaving, stopping):
                     task.cancel()
-                await asyncio.wait({working, leaving, stopping})
+                await settle(asyncio.gather(working, leaving, stopping, return_exceptions=True))
 
     async def until_cancelled(
-        self, request_id: str, first: Happening, rest: AsyncGenerator[Happening, None]
+        self, call: Call, first: Happening, rest: AsyncGenerator[Happening, None]
     ) -> AsyncGenerator[Happening, None]:
         """`first` and what follows, until another call cancels the request. Raises ApiError then."""
-        with self.running.tracked(request_id) as cancelled:
+        with self.running.tracked(call) as cancelled:
             async with aclosing(rest):
                 yield first
                 stopping = asyncio.create_task(cancelled.wait())
@@ -135,7 +141,8 @@ class Serving:
                         finally:
                             if not coming.done():
                                 coming.cancel()
-                                await asyncio.wait({coming})
+                                # Starlette cancels again and again; `rest` must be over before it is closed.
+                                await settle(coming)
                         if coming.cancelled():
                             raise _cancelled()
                         what = coming.result()

@@ -6,6 +6,7 @@ import re
 
 from bagel.errors import RequestError
 from bagel.limits import BODY_BYTES, PICTURES_SENT
+from services.gateway.bodies import Hold
 from services.gateway.fetching import PictureFetcher
 from services.gateway.schemas import ChatRequest, ImagePart
 
@@ -26,12 +27,15 @@ def picture_urls(request: ChatRequest) -> list[tuple[str, str]]:
     return urls
 
 
-async def load_pictures(urls: list[tuple[str, str]], fetcher: PictureFetcher | None) -> list[bytes]:
-    """Every picture as it was encoded, not looked at yet. Without a fetcher nothing is fetched. Raises RequestError."""
+async def load_pictures(urls: list[tuple[str, str]], fetcher: PictureFetcher | None, hold: Hold) -> list[bytes]:
+    """Every picture as it was encoded, not looked at yet. Without a fetcher nothing is fetched.
+
+    `hold` counts what is fetched, while it comes. Raises RequestError, ApiError.
+    """
     loaded: list[bytes] = []
     for param, url in urls:
         if fetcher is not None and _REMOTE.match(url):
-            loaded.append(await fetcher.fetch(url, param=param))
+            loaded.append(await fetcher.fetch(url, param=param, hold=hold))
             if sum(map(len, loaded)) > BODY_BYTES.most:
                 message = f"{param}: the pictures have over {BODY_BYTES.most >> 20} MiB together"
                 raise RequestError(message, param=param)

@@ -20,7 +20,9 @@ def serve(options: ServeOptions) -> int:
     """Run until a signal; the exit status."""
     configure_logs(service="bagel", fmt=options.log_format, level=options.log_level)
     try:
-        _check_port(options.host, options.port)
+        _check_port(options.host, options.port, "--port")
+        if options.grpc_port is not None:
+            _check_port(options.host, options.grpc_port, "--grpc-port")
         with tempfile.TemporaryDirectory(prefix="bagel-") as runtime:
             if len(runtime) > MAX_RUNTIME_PATH:
                 raise ConfigError(f"{runtime}: too long a path for unix sockets; set TMPDIR to a shorter one")
@@ -43,7 +45,7 @@ async def _run(options: ServeOptions, children: list[ChildSpec]) -> int:
             await reporting
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_port(host: str, port: int, flag: str) -> None:
     """Fail early, with a sentence, when the port cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -52,5 +54,5 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigError(
-                f"{host}:{port} cannot be listened on ({error.strerror}); free it or take another with --port"
+                f"{host}:{port} cannot be listened on ({error.strerror}); free it or take another with {flag}"
             ) from error

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from bagel.errors import RequestError
-from bagel.limits import PICTURES_SENT
+from bagel.limits import CHAT_PARTS, PICTURES_SENT
 from bagel.settings import ModelLimits
 from bagel.v1 import bagel_pb2, settings_pb2
+from services.gateway.edit_files import EditFiles, SentPicture
 from services.gateway.errors import invalid_request
 from services.gateway.image_schemas import parse_edit_fields, parse_generation
 from services.gateway.image_tasks import make_image_task
@@ -29,29 +30,17 @@ _PLACE = {"type": "image_url", "image_url": {"url": "data:"}}
 
 
 @dataclass(frozen=True, slots=True)
-class SentPicture:
-    """An encoded picture, and the field it came in."""
-
-    param: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
-    """A parsed request: its task once the model's limits are known, its pictures in order, and the mask of an edit.
-
-    `task` raises RequestError.
-    """
+    """A parsed request: its task, once the model's limits are known (raises RequestError), and what came with it."""
 
     task: Callable[[ModelLimits], Task]
-    pictures: tuple[SentPicture, ...] = ()
-    mask: SentPicture | None = None
+    files: EditFiles
 
 
 def generation_of(message: bagel_pb2.GeneratePicturesRequest) -> Order:
     """Raises ApiError naming the field."""
     parsed = parse_generation({"prompt": message.prompt, "stream": True, **options_of(message.options)})
-    return Order(partial(make_image_task, parsed, ()))
+    return Order(partial(make_image_task, parsed, ()), EditFiles())
 
 
 def edit_of(message: bagel_pb2.EditPicturesRequest) -> Order:
@@ -61,7 +50,7 @@ def edit_of(message: bagel_pb2.EditPicturesRequest) -> Order:
     if not pictures:
         raise RequestError("pictures: an edit needs at least one", param="pictures")
     mask = SentPicture("mask", message.mask.data) if message.HasField("mask") else None
-    return Order(partial(make_image_task, parsed, [picture.data for picture in pictures]), pictures, mask)
+    return Order(partial(make_image_task, parsed, [picture.data for picture in pictures]), EditFiles(pictures, mask))
 
 
 def question_of(message: bagel_pb2.UnderstandRequest) -> Order:
@@ -74,6 +63,10 @@ def question_of(message: bagel_pb2.UnderstandRequest) -> Order:
 
 def conversation_of(message: bagel_pb2.ChatRequest) -> Order:
     """Raises ApiError and RequestError naming the field."""
+    num_parts = len(message.messages) + sum(len(sent.parts) for sent in message.messages)
+    if num_parts > CHAT_PARTS.most:
+        told = f"messages: {num_parts} messages and parts were sent, at most {CHAT_PARTS.most} are taken"
+        raise RequestError(told, param="messages")
     messages: list[Fields] = []
     pictures: list[SentPicture] = []
     for m, sent in enumerate(message.messages):
@@ -96,7 +89,18 @@ def conversation_of(message: bagel_pb2.ChatRequest) -> Order:
         fields |= {"modalities": ["image"], **_with_sides(options_of(message.picture))}
     else:
         fields |= options_of(message.text)
-    return _chat_order(parse_chat_request(fields), _bounded("messages", pictures))
+    _check_count("messages", len(pictures))
+    return _chat_order(parse_chat_request(fields), tuple(pictures))
+
+
+def question_field(rest: str) -> str:
+    """The field of a question for one of REST's."""
+    return "question" if rest.startswith("messages") else rest
+
+
+def conversation_field(rest: str) -> str:
+    """The field of a conversation for one of REST's."""
+    return rest.replace(".content", ".parts")
 
 
 def options_of(message: Options) -> Fields:
@@ -113,7 +117,7 @@ def options_of(message: Options) -> Fields:
 
 
 def _chat_order(parsed: ChatRequest, pictures: tuple[SentPicture, ...]) -> Order:
-    return Order(partial(make_task, parsed, [picture.data for picture in pictures]), pictures)
+    return Order(partial(make_task, parsed, [picture.data for picture in pictures]), EditFiles(pictures))
 
 
 def _with_sides(options: Fields) -> Fields:
@@ -128,11 +132,11 @@ def _with_sides(options: Fields) -> Fields:
 
 
 def _numbered(name: str, pictures: Sequence[settings_pb2.EncodedImage]) -> tuple[SentPicture, ...]:
-    return _bounded(name, [SentPicture(f"{name}[{i}]", picture.data) for i, picture in enumerate(pictures)])
+    _check_count(name, len(pictures))
+    return tuple(SentPicture(f"{name}[{i}]", picture.data) for i, picture in enumerate(pictures))
 
 
-def _bounded(name: str, pictures: list[SentPicture]) -> tuple[SentPicture, ...]:
-    if len(pictures) > PICTURES_SENT.most:
-        message = f"{name}: {len(pictures)} pictures were sent, at most {PICTURES_SENT.most} are taken"
+def _check_count(name: str, count: int) -> None:
+    if count > PICTURES_SENT.most:
+        message = f"{name}: {count} pictures were sent, at most {PICTURES_SENT.most} are taken"
         raise RequestError(message, param=name)
-    return tuple(pictures)

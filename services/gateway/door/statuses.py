@@ -1,6 +1,6 @@
 """The gateway's answers as gRPC statuses: HTTP's few that `bagel.errors` has no exception for, and the translation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from grpc import StatusCode
@@ -29,15 +29,17 @@ STATUSES = {
 
 
 @contextmanager
-def as_status() -> Iterator[None]:
-    """A block whose ApiErrors become exceptions that `bagel.rpc` has a status for."""
+def as_status(field_of: Callable[[str], str] = str) -> Iterator[None]:
+    """A block whose ApiErrors become exceptions that `bagel.rpc` has a status for; `field_of` renames their fields."""
     try:
         yield
     except ApiError as error:
-        raise _of(error) from error
+        raise _of(error, field_of) from error
+    except RequestError as error:
+        raise RequestError(str(error), param=_renamed(error.param, field_of)) from error
 
 
-def _of(error: ApiError) -> BagelError:
+def _of(error: ApiError, field_of: Callable[[str], str]) -> BagelError:
     match error.status:
         case 401:
             return NoKeyError(error.message)
@@ -54,4 +56,8 @@ def _of(error: ApiError) -> BagelError:
         case status if status == CLIENT_CLOSED_REQUEST:
             return StoppedError(error.message)
         case _:
-            return RequestError(error.message, param=error.param)
+            return RequestError(error.message, param=_renamed(error.param, field_of))
+
+
+def _renamed(param: str | None, field_of: Callable[[str], str]) -> str | None:
+    return None if param is None else field_of(param)

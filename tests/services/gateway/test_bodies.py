@@ -10,7 +10,7 @@ from starlette.types import Message, Scope
 
 from bagel.limits import Limit
 from services.gateway import bodies
-from services.gateway.bodies import BoundedBodies
+from services.gateway.bodies import BoundedBodies, hold_of
 from services.gateway.errors import ApiError
 
 MOST = 1000
@@ -91,6 +91,21 @@ async def test_all_bodies_together_are_bounded_and_count_until_their_requests_ar
     go_on.set()
     assert (await first).json() == 900
     assert (await post(app, bytes(900))).status_code == 200
+
+
+async def test_what_a_request_fetches_counts_with_the_bodies_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODIES_BYTES", Limit(what="", most=1500))
+    app = application()
+
+    async def fetch(request: Request) -> Response:
+        hold_of(request)(len(await request.body()))
+        return JSONResponse((await post(app, bytes(600))).status_code)
+
+    app.add_api_route("/fetched", fetch, methods=["POST"])
+    assert (await post(app, bytes(400), "/fetched")).json() == 200
+    assert (await post(app, bytes(500), "/fetched")).json() == 429
+    assert (await post(app, bytes(800), "/fetched")).status_code == 429
+    assert (await post(app, bytes(MOST))).status_code == 200
 
 
 async def test_a_body_that_stalls_is_408(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from tests.services.gateway.serving_app import served
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 LARGE = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n"
+POST_BYTES = 1000
+POST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % POST_BYTES
 LARGE_BYTES = 64 << 20
 PATIENCE_S = 10.0
 LARGE_IS_OVER = threading.Event()
@@ -82,6 +84,22 @@ def test_a_second_request_of_a_connection_is_bounded_like_the_first(address: tup
         assert slow.recv(1000).endswith(b"xx")
         slow.sendall(GET + b"GET / HT")
         assert b"HTTP/1.1 408" in rest(slow)
+
+
+def test_who_never_ends_a_body_that_was_answered_early_is_left(address: tuple[str, int]) -> None:
+    with connect(address) as slow:
+        slow.sendall(POST)
+        assert slow.recv(1000).endswith(b"xx")
+        slow.sendall(b"x")
+        assert rest(slow) == b""
+
+
+def test_who_ends_such_a_body_in_time_goes_on(address: tuple[str, int]) -> None:
+    with connect(address) as quick:
+        quick.sendall(POST)
+        assert quick.recv(1000).endswith(b"xx")
+        quick.sendall(bytes(POST_BYTES) + GET)
+        assert quick.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_slow_ones_hold_up_nobody(address: tuple[str, int]) -> None:

@@ -93,6 +93,15 @@ async def test_a_process_that_was_killed_is_replaced(pool: DecodingPool) -> None
     assert await pool.check([(PARAM, png())])
 
 
+async def test_a_process_that_died_while_nobody_used_it_costs_nobody_an_answer(pool: DecodingPool) -> None:
+    await pool.check([(PARAM, png())])
+    process = pool._workers[0]._process
+    assert process is not None
+    process.kill()
+    await process.wait()
+    assert await pool.check([(PARAM, png())])
+
+
 async def test_a_check_that_is_cancelled_leaves_no_answer_to_the_next(pool: DecodingPool) -> None:
     await pool.check([(PARAM, png())])
     large = asyncio.create_task(pool.check([(PARAM, png(4000, 4000))]))

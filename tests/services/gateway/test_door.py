@@ -1,5 +1,8 @@
 """The gRPC door without stages: keys, health, reflection, and addresses that cannot be had."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -20,9 +23,15 @@ from services.gateway.stages import Stages
 from tests.ports import free_port
 
 
-def door(*, bind: str, admin_bind: str | None = None, keys: Keys | None = None) -> Door:
+@asynccontextmanager
+async def opened(*, bind: str, admin_bind: str | None = None, keys: Keys | None = None) -> AsyncIterator[Door]:
     serving = Serving(Stages.connect([], []), GatewayConfig())
-    return Door(serving, Callers(keys), bind=bind, admin_bind=admin_bind)
+    door = Door(serving, Callers(keys), bind=bind, admin_bind=admin_bind)
+    await door.open()
+    try:
+        yield door
+    finally:
+        await door.start_closing(0)
 
 
 async def test_keys_are_asked_for_and_held_to_their_limits(tmp_path: Path) -> None:
@@ -30,9 +39,7 @@ async def test_keys_are_asked_for_and_held_to_their_limits(tmp_path: Path) -> No
     secret = add_key(path, "one", per_minute=6, at_once=None)
     keys = Keys(KeyFile(path), Allowance(per_minute=None, at_once=None))
     address = f"127.0.0.1:{free_port()}"
-    opened = door(bind=address, keys=keys)
-    await opened.open()
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with opened(bind=address, keys=keys), grpc.aio.insecure_channel(address) as channel:
         stub = bagel_pb2_grpc.BagelStub(channel)
         found = []
         for metadata in ([], [("authorization", "Bearer no")], *[[("authorization", f"Bearer {secret}")]] * 2):
@@ -45,14 +52,15 @@ async def test_keys_are_asked_for_and_held_to_their_limits(tmp_path: Path) -> No
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.GetModel(bagel_pb2.GetModelRequest(), timeout=5)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-    await opened.close(0)
 
 
 async def test_health_tells_of_missing_stages_and_reflection_lists_the_service() -> None:
     address, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    opened = door(bind=address, admin_bind=admin)
-    await opened.open()
-    async with grpc.aio.insecure_channel(address) as channel, grpc.aio.insecure_channel(admin) as other:
+    async with (
+        opened(bind=address, admin_bind=admin) as door,
+        grpc.aio.insecure_channel(address) as channel,
+        grpc.aio.insecure_channel(admin) as other,
+    ):
         health = health_pb2_grpc.HealthStub(channel)
         states = health_pb2.HealthCheckResponse
         assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=5)).status == states.NOT_SERVING
@@ -60,18 +68,33 @@ async def test_health_tells_of_missing_stages_and_reflection_lists_the_service()
             await health.Check(health_pb2.HealthCheckRequest(service="else"), timeout=5)
         watching = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5)
         assert (await watching.read()).status == states.NOT_SERVING
-        watching.cancel()
+        unknown = health.Watch(health_pb2.HealthCheckRequest(service="else"), timeout=5)
+        assert (await unknown.read()).status == states.SERVICE_UNKNOWN
         asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         stub = reflection_pb2_grpc.ServerReflectionStub(other)
         answers = [answer async for answer in stub.ServerReflectionInfo(asked, timeout=5)]
         assert SERVICE in [service.name for service in answers[0].list_services_response.service]
-    await opened.close(0)
+        closing = door.start_closing(30)
+        assert (await watching.read()).status == states.NOT_SERVING
+        assert await watching.read() is grpc.aio.EOF
+        await asyncio.wait_for(closing, 10)
+
+
+async def test_compressed_messages_are_refused_unread() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    packed = grpc.aio.insecure_channel(address, compression=grpc.Compression.Gzip)
+    async with opened(bind=address), packed as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            async for _ in bagel_pb2_grpc.BagelStub(channel).Understand(
+                bagel_pb2.UnderstandRequest(question="a" * 100_000), timeout=5
+            ):
+                pass
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_an_address_that_is_taken_is_named() -> None:
     address = f"127.0.0.1:{free_port()}"
-    first = door(bind=address)
-    await first.open()
-    with pytest.raises(ConfigError, match=f"--grpc-bind {address}: cannot listen there"):
-        await door(bind=address).open()
-    await first.close(0)
+    async with opened(bind=address):
+        with pytest.raises(ConfigError, match=f"--grpc-bind {address}: cannot listen there"):
+            async with opened(bind=address):
+                pass

@@ -13,6 +13,7 @@ from bagel.errors import RequestError
 from services.gateway import fetching
 from services.gateway.fetching import PictureFetcher
 from services.gateway.public_addresses import is_public
+from services.gateway.sources import load_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LOOPBACKS = (
@@ -92,6 +93,10 @@ def ok(body: bytes, kind: bytes = b"image/png", *more: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+def hold_any(num_bytes: int) -> None:
+    assert num_bytes > 0
+
+
 async def test_no_address_inside_is_ever_connected_to() -> None:
     async with web(ok(PNG)) as site, fetcher(site) as subject:
         urls = [f"{scheme}://{host}:{site.port}/x.png" for host in LOOPBACKS for scheme in ("http", "https")]
@@ -99,16 +104,24 @@ async def test_no_address_inside_is_ever_connected_to() -> None:
         assert len(urls) > 60
         for url in urls:
             with pytest.raises(RequestError) as refused:
-                await subject.fetch(url, param="url")
+                await subject.fetch(url, param="url", hold=hold_any)
             assert refused.value.param == "url"
         assert site.connections == 0
 
 
 async def test_a_permitted_picture_is_fetched_whole_from_its_own_address() -> None:
     async with web(ok(PNG)) as site, fetcher(site, lambda _: True) as subject:
-        assert await subject.fetch(f"http://localhost:{site.port}/a/x.png?b=1", param="url") == PNG
+        assert await subject.fetch(f"http://localhost:{site.port}/a/x.png?b=1", param="url", hold=hold_any) == PNG
         assert site.asked[0].startswith(b"GET /a/x.png?b=1 HTTP/1.1\r\n")
         assert b"host: localhost:%d" % site.port in site.asked[0].lower()
+
+
+async def test_every_byte_is_counted_as_it_comes() -> None:
+    held: list[int] = []
+    async with web(ok(bytes(100_000))) as site, fetcher(site, lambda _: True) as subject:
+        url = f"http://127.0.0.1:{site.port}/"
+        assert await load_pictures([("url", url)] * 2, subject, held.append) == [bytes(100_000)] * 2
+    assert sum(held) == 200_000
 
 
 async def test_redirects_are_not_followed() -> None:
@@ -116,7 +129,7 @@ async def test_redirects_are_not_followed() -> None:
         moved = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:%d/\r\ncontent-length: 0\r\n\r\n" % inside.port
         async with web(moved) as site, fetcher(site, lambda _: True) as subject:
             with pytest.raises(RequestError, match="redirects are not followed"):
-                await subject.fetch(f"http://127.0.0.1:{site.port}/", param="url")
+                await subject.fetch(f"http://127.0.0.1:{site.port}/", param="url", hold=hold_any)
         assert inside.connections == 0
 
 
@@ -135,7 +148,7 @@ async def test_redirects_are_not_followed() -> None:
 async def test_what_is_no_picture_of_bounded_size_is_refused(answer: bytes, reason: str) -> None:
     async with web(answer) as site, fetcher(site, lambda _: True) as subject:
         with pytest.raises(RequestError, match=reason):
-            await subject.fetch(f"http://127.0.0.1:{site.port}/", param="url")
+            await subject.fetch(f"http://127.0.0.1:{site.port}/", param="url", hold=hold_any)
 
 
 async def test_other_ports_and_long_urls_are_refused() -> None:
@@ -143,7 +156,7 @@ async def test_other_ports_and_long_urls_are_refused() -> None:
         subject = PictureFetcher(permits=lambda _: True)
         for url in (f"http://127.0.0.1:{site.port}/", "http://127.0.0.1/" + "x" * limits.URL_CHARACTERS.most):
             with pytest.raises(RequestError, match="is refused"):
-                await subject.fetch(url, param="url")
+                await subject.fetch(url, param="url", hold=hold_any)
         await subject.close()
         assert site.connections == 0
 
@@ -160,7 +173,7 @@ async def test_a_server_that_does_not_end_is_left() -> None:
         port = server.sockets[0].getsockname()[1]
         subject = PictureFetcher(permits=lambda _: True, ports=frozenset({port}), fetch_s=0.2)
         with pytest.raises(RequestError, match=r"did not come within 0\.2 s"):
-            await subject.fetch(f"http://127.0.0.1:{port}/", param="url")
+            await subject.fetch(f"http://127.0.0.1:{port}/", param="url", hold=hold_any)
         done.set()
         await subject.close()
 

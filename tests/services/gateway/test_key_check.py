@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from bagel.errors import ConfigError
@@ -113,8 +114,31 @@ async def test_a_key_whose_line_is_deleted_ends_without_a_restart(path: Path, mo
     path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "gone" not in line))
     assert keys.find(gone) is None
     assert keys.find(stays) is not None
-    path.write_text("half a li")
-    assert keys.find(stays) is not None
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_its_old_keys_stay(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.keys.LOOK_S", 0.0)
+    stays = add_key(path, "stays", per_minute=None, at_once=None)
+    whole, keys = path.read_text(), KeyFile(path)
+    with capture_logs() as logs:
+        for broken in ("half a li", None, "half a line more"):
+            path.unlink() if broken is None else path.write_text(broken)
+            for _ in range(3):
+                assert keys.find(stays) is not None
+        path.write_text(whole)
+        assert keys.find(stays) is not None
+    assert [line["event"] for line in logs] == ["keys_unreadable"] * 3
+    assert "line 1" in logs[0]["reason"]
+    assert "cannot be read" in logs[1]["reason"]
+
+
+def test_a_key_is_added_behind_a_last_line_without_an_end(path: Path) -> None:
+    add_key(path, "ann", per_minute=None, at_once=None)
+    path.write_text(path.read_text().rstrip("\n"))
+    add_key(path, "bob", per_minute=None, at_once=None)
+    assert [key.name for key in read_keys(path)] == ["ann", "bob"]
 
 
 def test_a_file_holds_hashes_and_only_its_owner_reads_it(path: Path) -> None:

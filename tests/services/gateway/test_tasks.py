@@ -10,8 +10,11 @@ from PIL import Image
 
 from bagel.contexts import Output, Role
 from bagel.errors import RequestError
+from bagel.limits import SEED
 from bagel.settings import EDIT_GUIDANCE, TEXT_TO_IMAGE_GUIDANCE, Guidance, ModelLimits, Renorm, SamplerSettings
 from services.gateway.errors import ApiError
+from services.gateway.image_schemas import parse_generation
+from services.gateway.image_tasks import make_image_task
 from services.gateway.prompts import Picture, Text
 from services.gateway.schemas import parse_chat_request
 from services.gateway.sources import decode_data_uri, picture_urls
@@ -252,3 +255,12 @@ def test_what_a_request_leaves_open_of_the_guidance_is_the_models() -> None:
     assert drawing.sampler.guidance == Guidance(text_scale=2.5, renorm_min=0.5)
     assert editing.sampler is not None
     assert editing.sampler.guidance == Guidance(image_scale=3.0)
+
+
+def test_the_seed_of_the_last_of_several_pictures_is_in_bounds_too() -> None:
+    request = parse_generation({"prompt": "A cat", "n": 3, "seed": SEED.most - 2})
+    assert make_image_task(request, [], LIMITS).seed == SEED.most - 2
+    request = parse_generation({"prompt": "A cat", "n": 4, "seed": SEED.most - 2})
+    with pytest.raises(RequestError, match="seed must be between") as refused:
+        make_image_task(request, [], LIMITS)
+    assert refused.value.param == "seed"
