@@ -38,6 +38,8 @@ ELSEWHERE: dict[AnyLimit, str] = {
     limits.FETCHED_BYTES: "tests/services/gateway/test_fetching.py",
     limits.FETCH_S: "tests/services/gateway/test_fetching.py",
     limits.URL_CHARACTERS: "tests/services/gateway/test_fetching.py",
+    limits.CALLS: "tests/services/gateway/test_door.py",
+    limits.CHAT_PARTS: "tests/services/gateway/test_door_requests.py",
     limits.GRANTS: "tests/services/thinker/test_leases.py",
     limits.LINK_S: "tests/services/gateway/test_picture_links.py",
     limits.LINKED_BYTES: "tests/services/gateway/test_picture_links.py",

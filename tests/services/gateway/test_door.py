@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from bagel.errors import ConfigError
+from bagel.limits import CALLS
 from bagel.v1 import bagel_pb2, bagel_pb2_grpc
 from services.gateway.config import GatewayConfig
 from services.gateway.door.callers import Callers
@@ -90,6 +91,19 @@ async def test_compressed_messages_are_refused_unread() -> None:
             ):
                 pass
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_calls_over_their_number_are_refused() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with opened(bind=address), grpc.aio.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        watching = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(CALLS.most)]
+        for call in watching:
+            await call.read()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        watching[0].cancel()
 
 
 async def test_an_address_that_is_taken_is_named() -> None:
