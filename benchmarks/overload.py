@@ -7,23 +7,24 @@ request was answered, and memory and pages before and after.
 
 import argparse
 import asyncio
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from tests.e2e.server import Server, running_server
 
-TASK: dict[str, Any] = {"prompt": "a red circle", "size": "128x128", "num_inference_steps": 20, "seed": 1}
+# The size that the default model has by itself, in half of the default steps.
+TASK = {"prompt": "a red circle", "num_inference_steps": 25, "seed": 1}
 PATH = "/v1/images/generations"
 TIMES = 10
 AT_ONCE = 8
 REFUSED, DONE = 429, 200
+DEADLINE_S = 120.0
+Address = tuple[str, int]
 GOODPUT_RATIO, REFUSAL_P99_S, MEMORY_GROWTH = 0.95, 0.05, 0.10
 
 
@@ -48,18 +49,17 @@ def main(argv: list[str] | None = None) -> int:
 
 async def measure(server: Server, seconds: float) -> int:
     """Peak, overload, and what is left of it."""
-    bounds = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=server.http.base_url, timeout=120, limits=bounds) as client:
-        await saturate(client, seconds / 3)  # warm, memory pools filled
-        before, pages = resident_bytes(server), free_pages(server)
-        peak = len((await saturate(client, seconds)).done_at_s) / seconds
-        print(f"peak       {peak:.2f} pictures/s, {AT_ONCE} asked for at once")
-        started, sent, found = time.monotonic(), 0, Outcomes()
-        async with asyncio.TaskGroup() as group:
-            while (now := time.monotonic()) < started + seconds:
-                group.create_task(ask(client, found))
-                sent += 1
-                await asyncio.sleep(max(0.0, started + sent / (TIMES * peak) - now))
+    address = server.http.base_url.host, server.http.base_url.port
+    await saturate(address, seconds / 3)  # warm, memory pools filled
+    before, pages = resident_bytes(server), free_pages(server)
+    peak = len((await saturate(address, seconds)).done_at_s) / seconds
+    print(f"peak       {peak:.2f} pictures/s, {AT_ONCE} asked for at once")
+    started, sent, found = time.monotonic(), 0, Outcomes()
+    async with asyncio.TaskGroup() as group:
+        while (now := time.monotonic()) < started + seconds:
+            group.create_task(ask(address, found))
+            sent += 1
+            await asyncio.sleep(max(0.0, started + sent / (TIMES * peak) - now))
     server.wait_idle()
     after, pages_after = resident_bytes(server), free_pages(server)
     # The line is filled in the beginning and drained in the end; between these the rate counts.
@@ -80,13 +80,13 @@ async def measure(server: Server, seconds: float) -> int:
     return 0 if fine else 1
 
 
-async def saturate(client: httpx.AsyncClient, seconds: float) -> Outcomes:
+async def saturate(address: Address, seconds: float) -> Outcomes:
     """As many as the server takes, each caller asking again when it has its picture."""
     found, until = Outcomes(), time.monotonic() + seconds
 
     async def caller() -> None:
         while time.monotonic() < until:
-            await ask(client, found)
+            await ask(address, found)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
@@ -95,15 +95,21 @@ async def saturate(client: httpx.AsyncClient, seconds: float) -> Outcomes:
     return found
 
 
-async def ask(client: httpx.AsyncClient, found: Outcomes) -> None:
-    """One request."""
-    started = time.monotonic()
-    response = await client.post(PATH, json=TASK)
-    found.statuses[response.status_code] += 1
-    if response.status_code == REFUSED:
+async def ask(address: Address, found: Outcomes) -> None:
+    """One request on a connection of its own. As plain as can be: a client's work would count against the server."""
+    started, body = time.monotonic(), json.dumps(TASK).encode()
+    reader, writer = await asyncio.open_connection(*address)
+    head = f"POST {PATH} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    async with asyncio.timeout(DEADLINE_S):
+        answer = await reader.read(-1)
+    writer.close()
+    status = int(answer.split(b" ", 2)[1])
+    found.statuses[status] += 1
+    if status == REFUSED:
         found.refusals_s.append(time.monotonic() - started)
-        assert 1 <= int(response.headers["retry-after"]) <= 120
-    elif response.status_code == DONE:
+        assert b"\r\nretry-after: " in answer
+    elif status == DONE:
         found.done_at_s.append(time.monotonic())
 
 

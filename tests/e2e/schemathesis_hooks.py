@@ -41,7 +41,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if isinstance(body.get("n"), int) and 1 < body["n"] <= 10:
         body["n"] = 2
     if case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE:
-        _make_possible(body)
+        _make_possible(body, form="edits" in case.path)
 
 
 def _taken(name: str, value: Any, least: float, most: float) -> bool:
@@ -52,10 +52,10 @@ def _taken(name: str, value: Any, least: float, most: float) -> bool:
     return right and not (name in ("height", "width") and value % 16)
 
 
-def _make_possible(body: Json) -> None:
+def _make_possible(body: Json, *, form: bool) -> None:
     body.pop("model", None)
     for name in ("image", "mask"):
-        if name in body:
+        if form and name in body:
             body[name] = PNG
     if isinstance(body.get("image[]"), list):
         body["image[]"] = [PNG] * len(body["image[]"])

@@ -1,6 +1,6 @@
 """Schemathesis against the running server: what the API's description allows, or just not, is answered as described.
 
-Its seed is fixed; `schemathesis_hooks.py` keeps the cases cheap. `make chaos` generates twice as many.
+Its seed is fixed; `schemathesis_hooks.py` keeps the cases cheap. `make chaos` generates 2,000 and more.
 """
 
 import os
@@ -13,6 +13,7 @@ from tests.e2e.server import Server
 from tests.processes import ROOT
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")  # an operation
+LEAST = int(os.environ.get("SCHEMATHESIS_LEAST", "1000"))  # cases in all
 MAX_S = 90
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
@@ -39,4 +40,4 @@ def test_no_case_breaks_the_server_or_its_description(default_server: Server, tm
     generated = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert generated is not None, done.stdout[-2000:]
     print(f"{generated[1]} cases: no 5xx, no undocumented status")
-    assert int(generated[1]) == int(generated[2]) > 50 * int(EXAMPLES)
+    assert int(generated[1]) == int(generated[2]) >= LEAST
