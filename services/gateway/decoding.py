@@ -6,10 +6,11 @@ never decodes what nobody has looked at.
 
 import asyncio
 import json
+import socket
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from bagel.errors import RequestError
@@ -18,6 +19,7 @@ from bagel.logs import get_logger
 from services.gateway.decoding_worker import HEAD, LENGTH
 
 START_S = 30.0
+REAP_S = 1.0
 _COMMAND = (sys.executable, "-m", "services.gateway.decoding_worker")
 
 
@@ -46,7 +48,8 @@ class DecodingPool:
 
     async def close(self) -> None:
         """End every process."""
-        await asyncio.gather(*(worker.end() for worker in self._workers))
+        for worker in self._workers:
+            worker.kill()
 
     async def check(self, pictures: Sequence[tuple[str, bytes]]) -> list[PictureInfo]:
         """Decode a request's pictures, each beside its field's name, one after the other. Raises RequestError."""
@@ -97,37 +100,46 @@ class _Worker:
     """One process, started when it is needed."""
 
     def __init__(self) -> None:
-        self._process: Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
 
     async def start(self) -> None:
         # One may have died while nobody used it.
-        if self._process is None or self._process.returncode is not None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.kill()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Not by the event loop: uvloop forks, and what gRPC's threads hold at that moment stays held in the child.
             # A session of its own: Ctrl-C is for the gateway, whose end closes the worker's stdin.
-            self._process = await asyncio.create_subprocess_exec(
-                *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+            self._process = subprocess.Popen(
+                _COMMAND,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
 
     async def ask(self, param: str, data: bytes) -> object:
         """The answer to one frame. Raises EOFError and OSError when the process ends instead."""
-        assert self._process is not None
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
+        assert self._reader is not None
+        assert self._writer is not None
         name = param.encode()
-        stdin.write(HEAD.pack(len(name), len(data)) + name)
-        stdin.write(data)
-        await stdin.drain()
-        (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
-        return json.loads(await stdout.readexactly(length))
+        self._writer.write(HEAD.pack(len(name), len(data)) + name)
+        self._writer.write(data)
+        await self._writer.drain()
+        (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+        return json.loads(await self._reader.readexactly(length))
 
     def kill(self) -> None:
         """Forget the process and end it."""
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-
-    async def end(self) -> None:
-        process = self._process
-        self.kill()
+        writer, self._writer, self._reader = self._writer, None, None
+        if writer is not None:
+            writer.close()
         if process is not None:
-            await process.wait()
+            process.kill()
+            with suppress(subprocess.TimeoutExpired):  # a killed process is over in no time
+                process.wait(REAP_S)

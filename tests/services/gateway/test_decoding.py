@@ -98,7 +98,7 @@ async def test_a_process_that_died_while_nobody_used_it_costs_nobody_an_answer(p
     process = pool._workers[0]._process
     assert process is not None
     process.kill()
-    await process.wait()
+    process.wait(5)
     assert await pool.check([(PARAM, png())])
 
 
