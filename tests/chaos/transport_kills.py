@@ -28,8 +28,9 @@ RELEASED = ("LeaseEndedError", "TransferCorruptError")
 STALE = "StaleEpochError"
 SAY_EVERY = 10
 BROKEN = (AssertionError, BrokenPipeError, queue.Empty)  # of a promise: a peer ended, or says nothing any more
-# Rounds in which a survivor may grow: the store's client fills its segment bit by bit, and opens more on failures.
-WARM_ROUNDS = {"mooncake_store": 8}
+# Rounds in which a survivor may grow: the engine's pool of connections grows to what is needed at once, the store's
+# client fills its segment bit by bit, and opens more on failures.
+WARM_ROUNDS = {"mooncake": 4, "mooncake_store": 8}
 ENOUGH = 10  # rounds to tell whether strikes meet transfers
 
 
@@ -104,15 +105,16 @@ def run(kind: str, folder: Path, sizes: Sizes, rounds: int, seed: int, say: Call
 def _survive(report: Report, survivor: str, strikes: list[Strike], rig: Rig, say: Callable[[str], None]) -> bool:
     """Strike until all is done; False when a promise was broken, which is noted."""
     surviving = rig.reader if survivor == "reader" else rig.holder
-    leaks, strike, before = Leaks(surviving), strikes[-1], len(report.rounds)
+    warm = WARM_ROUNDS.get(report.kind)
+    leaks, strike, before = Leaks(surviving, warm=warm is None), strikes[-1], len(report.rounds)
     try:
         while strikes:
             strike = strikes.pop()
             struck = _strike_reader if strike in SURVIVED_BY_THE_HOLDER else _strike_holder
             report.rounds.append(struck(rig, strike))
             rig.check_quiet()
-            if len(report.rounds) - before == WARM_ROUNDS.get(report.kind):
-                leaks = Leaks(surviving)
+            if len(report.rounds) - before == warm:
+                leaks = Leaks(surviving, warm=True)
             if len(report.rounds) % SAY_EVERY == 0:
                 say(f"{report.kind}: {len(report.rounds)} rounds, {len(report.violations)} violations")
         leaks.check()
