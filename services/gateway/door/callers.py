@@ -11,7 +11,6 @@ from services.gateway.errors import ApiError
 from services.gateway.key_check import Keys
 
 KEY = "authorization"
-SERVICE = "/bagel.v1.Bagel/"
 
 
 class Callers:
@@ -20,39 +19,34 @@ class Callers:
     def __init__(self, keys: Keys | None) -> None:
         self._keys = keys
 
-    def name(self, context: ServicerContext) -> str:
-        """Of the call's key. Raises ApiError unless it shows a valid one."""
-        return "" if self._keys is None else self._keys.find(_shown(context.invocation_metadata())).name
+    def name(self, metadata: Any) -> str:
+        """Of a call's key. Raises ApiError unless it shows a valid one."""
+        return "" if self._keys is None else self._keys.find(_shown(metadata)).name
 
     @contextmanager
-    def admitted(self, context: ServicerContext) -> Iterator[str]:
-        """The name of the call's key, for a block that counts against its limits. Raises ApiError."""
+    def admitted(self, metadata: Any) -> Iterator[str]:
+        """The name of a call's key, for a block that counts against its limits. Raises ApiError."""
         if self._keys is None:
             yield ""
             return
-        with self._keys.admitted(_shown(context.invocation_metadata())) as name:
+        with self._keys.admitted(_shown(metadata)) as name:
             yield name
-
-    def check(self, metadata: Any) -> None:
-        """Raise ApiError unless it shows a valid key."""
-        if self._keys is not None:
-            self._keys.find(_shown(metadata))
 
 
 class KeyInterceptor(grpc.aio.ServerInterceptor):
-    """Turns a call without a valid key away before any of its message is read."""
+    """Turns a service's call without a valid key away before any of its message is read."""
 
-    def __init__(self, callers: Callers) -> None:
-        self._callers = callers
+    def __init__(self, callers: Callers, service: str) -> None:
+        self._callers, self._prefix = callers, f"/{service}/"
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        if handler_call_details.method.startswith(SERVICE):
+        if handler_call_details.method.startswith(self._prefix):
             try:
-                self._callers.check(handler_call_details.invocation_metadata)
+                self._callers.name(handler_call_details.invocation_metadata)
             except ApiError as error:
                 return _turned_away(error.message)
         return await continuation(handler_call_details)

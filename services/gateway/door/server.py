@@ -41,7 +41,7 @@ class Door:
         if self._bind is None:
             return
         server = grpc.aio.server(
-            interceptors=[KeyInterceptor(self._callers), ErrorInterceptor(STATUSES)], options=SERVER_OPTIONS,
+            interceptors=[KeyInterceptor(self._callers, SERVICE), ErrorInterceptor(STATUSES)], options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=CALLS.most,
         )  # fmt: skip
         bagel_pb2_grpc.add_BagelServicer_to_server(BagelServicer(self._serving, self._callers), server)

@@ -41,9 +41,7 @@ class BagelServicer(bagel_pb2_grpc.BagelServicer):
         self._serving, self._callers = serving, callers
 
     async def GetModel(self, request: bagel_pb2.GetModelRequest, context: ServicerContext) -> settings_pb2.ModelInfo:
-        with as_status():
-            self._callers.name(context)
-            return self._serving.stages.model()
+        return self._serving.stages.model()
 
     def GeneratePictures(self, request: bagel_pb2.GeneratePicturesRequest, context: ServicerContext) -> Events:
         return self._serve(context, request.model, partial(generation_of, request))
@@ -61,7 +59,7 @@ class BagelServicer(bagel_pb2_grpc.BagelServicer):
         self, request: bagel_pb2.CancelTaskRequest, context: ServicerContext
     ) -> bagel_pb2.CancelTaskResponse:
         with as_status():
-            if not self._serving.running.cancel(request.request_id, self._callers.name(context)):
+            if not self._serving.running.cancel(request.request_id, self._callers.name(context.invocation_metadata())):
                 message = f"no request {request.request_id!r} is running here"
                 raise invalid_request(message, code="not_found", status=404)
             return bagel_pb2.CancelTaskResponse()
@@ -71,7 +69,7 @@ class BagelServicer(bagel_pb2_grpc.BagelServicer):
     ) -> Events:
         """From a request to its events; `field_of` gives the message's name of a field that REST's parser blames."""
         serving = self._serving
-        with as_status(field_of), self._callers.admitted(context) as caller:
+        with as_status(field_of), self._callers.admitted(context.invocation_metadata()) as caller:
             call = self._call(context, caller)
             with serving.running.tracked(call) as cancelled:
                 async with ended_by(cancelled, call.deadline_s):
