@@ -103,7 +103,8 @@ async def test_calls_over_their_number_are_refused() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        watching[0].cancel()
+        for call in watching:
+            call.cancel()
 
 
 async def test_an_address_that_is_taken_is_named() -> None:
