@@ -283,6 +283,20 @@ TOP_P = Limit(
     rest=("top_p",),
     grpc=("DecodeSettings.top_p",),
 )
+TOP_K = Limit(
+    what="Likeliest tokens that are kept; 0 keeps all",
+    least=0,
+    most=1_000_000,
+    rest=("top_k",),
+    grpc=("DecodeSettings.top_k",),
+)
+REPETITION_PENALTY = Limit(
+    what="What holds tokens back that were there before; 1 is nothing",
+    least=0.01,
+    most=10.0,
+    rest=("repetition_penalty",),
+    grpc=("DecodeSettings.repetition_penalty",),
+)
 
 SECTIONS: dict[str, tuple[Limit[int] | Limit[float], ...]] = {
     "How much": (
@@ -301,5 +315,5 @@ SECTIONS: dict[str, tuple[Limit[int] | Limit[float], ...]] = {
         PICTURES_MADE, TIMESTEPS, TIMESTEP_SHIFT, TEXT_SCALE, IMAGE_SCALE, INTERVAL, RENORM_MIN, SEED, COMPRESSION,
         QUALITY, PREVIEWS,
     ),
-    "How a text is written": (NEW_TOKENS, TEMPERATURE, TOP_P),
+    "How a text is written": (NEW_TOKENS, TEMPERATURE, TOP_P, TOP_K, REPETITION_PENALTY),
 }  # fmt: skip

@@ -29,6 +29,8 @@ _DEFAULTS: dict[AnyLimit, str] = {
     limits.NEW_TOKENS: f"{DEFAULT_MAX_TOKENS}; a thought {DEFAULT_MAX_THINK_TOKENS}",
     limits.TEMPERATURE: f"{_DECODE.temperature:g}",
     limits.TOP_P: f"{_DECODE.top_p:g}",
+    limits.TOP_K: f"{_DECODE.top_k}",
+    limits.REPETITION_PENALTY: f"{_DECODE.repetition_penalty:g}",
     limits.TIMEOUT_S: "the most",
     limits.PICTURES_MADE: "1",
     limits.PREVIEWS: "0",

@@ -24,6 +24,7 @@ from bagel.errors import (
 from bagel.limits import DEADLINE_S, MESSAGE_BYTES, REQUEST_ID_CHARACTERS
 from bagel.logs import bind_request, get_logger
 from bagel.tracing import annotate, headers, serving
+from bagel.v1 import kv_pb2
 
 REQUEST_ID_KEY = "x-request-id"
 PARAM_KEY = "bagel-param"
@@ -88,11 +89,14 @@ def remaining_s(context: ServicerContext) -> float:
     return DEADLINE_S.most if left is None else min(float(left), DEADLINE_S.most)
 
 
-def check_request_id(request_id: str) -> str:
-    """Raise RequestError unless the id may appear in logs and file names."""
-    if not REQUEST_ID_PATTERN.fullmatch(request_id):
+def try_id(request: kv_pb2.RequestId) -> str:
+    """What a stage knows one try of a request by: the one before may still be on its way out.
+
+    Raises RequestError unless the id may appear in logs and file names.
+    """
+    if not REQUEST_ID_PATTERN.fullmatch(request.id):
         raise RequestError(_ID_RULE, param="request.id")
-    return request_id
+    return request.id if request.attempt <= 1 else f"{request.id}.{request.attempt}"
 
 
 def error_param(error: grpc.aio.AioRpcError) -> str | None:
@@ -138,6 +142,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
                 self._wrap_stream(handler.unary_stream, call),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        if handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                self._wrap_stream(handler.stream_stream, call),
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )

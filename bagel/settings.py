@@ -72,17 +72,21 @@ class SamplerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeSettings:
-    """Writing text. `max_tokens` counts visible tokens; temperature 0 is greedy."""
+    """Writing text. `max_tokens` counts visible tokens; temperature 0 is greedy; top_k 0 keeps every token."""
 
     max_tokens: int = DEFAULT_MAX_TOKENS
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         bounds.NEW_TOKENS.check("max_tokens", self.max_tokens)
         bounds.TEMPERATURE.check("temperature", self.temperature)
         bounds.TOP_P.check("top_p", self.top_p)
+        bounds.TOP_K.check("top_k", self.top_k)
+        bounds.REPETITION_PENALTY.check("repetition_penalty", self.repetition_penalty)
         check_seed(self.seed)
 
 

@@ -29,6 +29,11 @@ class SpecialTokens:
     image_start: int
     image_end: int
 
+    @property
+    def markers(self) -> tuple[int, int]:
+        """Those around a picture's rows."""
+        return self.image_start, self.image_end
+
 
 def read_special_tokens(folder: Path) -> SpecialTokens:
     """Marker ids from the tokenizer files of a checkpoint. Raises ConfigError when one is not there."""

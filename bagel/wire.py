@@ -80,14 +80,24 @@ def guidance_from_proto(message: settings_pb2.Guidance, param: str) -> Guidance:
 def decode_to_proto(settings: DecodeSettings) -> settings_pb2.DecodeSettings:
     """DecodeSettings as a message."""
     return settings_pb2.DecodeSettings(
-        max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=settings.top_p, seed=settings.seed
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        repetition_penalty=settings.repetition_penalty,
+        seed=settings.seed,
     )
 
 
 def decode_from_proto(message: settings_pb2.DecodeSettings) -> DecodeSettings:
     """A message as DecodeSettings. Raises RequestError for anything out of bounds."""
     return DecodeSettings(
-        max_tokens=message.max_tokens, temperature=message.temperature, top_p=message.top_p, seed=message.seed
+        max_tokens=message.max_tokens,
+        temperature=message.temperature,
+        top_p=message.top_p,
+        top_k=message.top_k,
+        repetition_penalty=message.repetition_penalty if message.HasField("repetition_penalty") else 1.0,
+        seed=message.seed,
     )
 
 

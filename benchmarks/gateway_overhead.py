@@ -16,9 +16,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from services.gateway.calls import Call
+from services.gateway.happenings import Drawn, TextDelta
 from services.gateway.image_schemas import parse_generation
 from services.gateway.image_tasks import make_image_task
-from services.gateway.pipeline import Call, Drawn, TextDelta, run_image, run_text
+from services.gateway.pipeline import run
 from services.gateway.schemas import parse_chat_request
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task, make_task
@@ -43,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def measure(server: Server, rounds: int) -> int:
     """Both differences, then the streams."""
-    stages = Stages.connect([server.thinker], [server.dit])
+    stages = Stages()
+    stages.add("thinker", server.thinker)
+    stages.add("dit", server.dit)
     while stages.missing():
         await asyncio.sleep(0.05)
     limits = stages.limits()
@@ -86,7 +90,7 @@ async def first_token(stages: Stages, task: Task, number: int) -> float:
     """Seconds from the stages."""
     started = time.monotonic()
     first = None
-    async for what in run_text(task, stages, call(number, "text")):
+    async for what in run(task, stages, call(number, "text")):
         if first is None and isinstance(what, TextDelta):
             first = time.monotonic() - started
     assert first is not None
@@ -112,7 +116,7 @@ def http_first_token(address: tuple[str, int]) -> float:
 async def drawn(stages: Stages, task: Task, number: int) -> tuple[bytes, float]:
     """The picture and its seconds, from the stages."""
     started, data = time.monotonic(), b""
-    async for what in run_image(task, stages, call(number, "picture")):
+    async for what in run(task, stages, call(number, "picture")):
         if isinstance(what, Drawn):
             data = what.data
     return data, time.monotonic() - started

@@ -1,7 +1,18 @@
-"""What all tests in one process share: one event loop after the other, and gRPC's one poller thread beneath them."""
+"""What all tests share: which of them run in one process, and gRPC's one poller thread beneath them."""
 
 import grpc.aio
+import pytest
+
+# Tests of these folders share servers; every other file is a unit of its own.
+SERVED = ("tests/e2e/", "tests/playground/")
 
 # Held to the end: a loop that closes with hundreds of events unread leaves the poller thread standing in a full socket,
 # and when the last channel is collected, grpc.aio would wait for that thread for ever. The next loop reads it empty.
 grpc.aio.init_grpc_aio()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell pytest-xdist, where it is used, what to keep together."""
+    for item in items:
+        path = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("servers" if path.startswith(SERVED) else path))

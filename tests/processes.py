@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ START_TIMEOUT_S = 90.0
 class Process:
     """A child process whose log events can be waited for."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        self.command = [sys.executable, "-m", module, *arguments]
+    def __init__(self, module: str, *arguments: str, prefix: Sequence[str] = ()) -> None:
+        self.command = [*prefix, sys.executable, "-m", module, *arguments]
         self._child = subprocess.Popen(
             self.command,
             cwd=ROOT,

@@ -131,7 +131,7 @@ class ToyModel(nn.Module):
 
     def trained(self) -> list[tuple[str, nn.Parameter]]:
         """Parameters of joint training: everything but the VAE, the fixed tables and the DiT's copy of the markers."""
-        skipped = ("thinker.encoder.", "dit.decoder.", "dit.markers")
+        skipped = ("thinker.encoder.", "dit.decoder.", "dit.marker_table.")
         return [
             (name, p)
             for name, p in self.named_parameters()

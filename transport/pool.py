@@ -136,7 +136,7 @@ def _sealed_memory(layout: PoolLayout) -> int:
     if layout.num_bytes > available:
         raise ConfigError(
             f"KV pages need {layout.num_bytes / 2**20:.0f} MiB of memory, {available / 2**20:.0f} MiB are available:"
-            " lower --kv-pool-tokens"
+            " lower --kv-pool-tokens or --gpu-memory-utilization"
         )
     fd = os.memfd_create("bagel-kv", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.posix_fallocate(fd, 0, layout.num_bytes)

@@ -1,9 +1,10 @@
 """From a stage's flags and its deploy file to its data planes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bagel.logs import get_logger
-from bagel.stage import StageConfig
+from bagel.stage_flags import StageConfig
 from transport.configs import MemoryConfig, MooncakeConfig, MooncakeStoreConfig, PlaneConfig, ShmConfig, ZeroMqConfig
 from transport.connectors import StageConnectors, read_connectors
 from transport.open import names_of
@@ -16,6 +17,8 @@ def connectors_of(config: StageConfig, stage_id: int) -> StageConnectors:
     found = None
     if config.transport == "auto" and config.deploy_config is not None:
         found = read_connectors(Path(config.deploy_config), stage_id)
+        if found is not None:
+            found = replace(found, planes=tuple(_placed(plane, config) for plane in found.planes))
     if found is None:
         names = names_of(config.transport)
         if config.transport == "auto" and has_rdma():
@@ -28,6 +31,17 @@ def connectors_of(config: StageConfig, stage_id: int) -> StageConnectors:
 def has_rdma() -> bool:
     """Whether this host has an RDMA device."""
     return RDMA_DEVICES.is_dir() and any(RDMA_DEVICES.iterdir())
+
+
+def _placed(plane: PlaneConfig, config: StageConfig) -> PlaneConfig:
+    """A file's plane where the flags, or a master, say; as far as the file leaves it open."""
+    match plane:
+        case ZeroMqConfig(bind=bind, advertise_host=None) if bind == ZeroMqConfig().bind:
+            return replace(plane, bind=config.kv_bind, advertise_host=config.kv_advertise_host)
+        case MooncakeConfig(host="auto") | MooncakeStoreConfig(host="auto") if config.kv_advertise_host is not None:
+            return replace(plane, host=config.kv_advertise_host)
+        case _:
+            return plane
 
 
 def _config(name: str, config: StageConfig) -> PlaneConfig:

@@ -106,12 +106,15 @@ class MotLayer(nn.Module):
 
 
 class MotModel(nn.Module):
-    """The stack of layers and the final norms. `gen` builds the gen expert too."""
+    """The stack of layers and the final norms. `gen` builds the gen expert too; `layers` takes another model's."""
 
-    def __init__(self, config: LlmConfig, *, gen: bool, norm_und: bool, norm_gen: bool) -> None:
+    def __init__(
+        self, config: LlmConfig, *, gen: bool, norm_und: bool, norm_gen: bool, layers: nn.ModuleList | None = None
+    ) -> None:
         super().__init__()
         self.config = config
-        self.layers = nn.ModuleList(MotLayer(config, gen=gen) for _ in range(config.num_layers))
+        own = [MotLayer(config, gen=gen) for _ in range(config.num_layers)] if layers is None else []
+        self.layers = nn.ModuleList(own) if layers is None else layers
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps) if norm_und else None
         self.norm_gen = RmsNorm(config.hidden_size, config.rms_norm_eps) if norm_gen else None
 

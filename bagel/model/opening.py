@@ -12,7 +12,8 @@ from bagel.model.device import open_device, resolve_dtype
 from bagel.model.kv import torch_dtype
 from bagel.model.weights import DummySource, SafetensorsSource, StageModel, build_stage
 from bagel.progress import LoadProgress
-from bagel.stage import StageConfig, StageMonitor
+from bagel.stage import StageMonitor
+from bagel.stage_flags import StageConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ def load_stage(
 ) -> StageModel:
     """Fill a stage's module, showing how far it is. Raises ConfigError."""
     config, source = opened.config, opened.source
+    monitor.find_model(opened.name, opened.hash)
     with LoadProgress(f"weights of {opened.name}", bar=False if flags.plain_progress else None) as progress:
         monitor.loading = progress
         monitor.explain(lambda: f"loading {progress.text}")

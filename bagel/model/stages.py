@@ -1,11 +1,12 @@
 """What each stage holds of the model, and where each of its parameters lies in a checkpoint.
 
 A `Slot` names a checkpoint tensor and the view of a parameter that takes it; fused products are views of one
-parameter. Nothing here opens a file.
+parameter. A Thinker holds what its tasks need, a process that is Thinker and DiT holds what both need once. Nothing
+here opens a file.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from bagel.model.embeddings import LatentEmbedder
 from bagel.model.mot import Expert, MotLayer, MotModel
 from bagel.model.vae import Decoder, Encoder
 from bagel.model.vit import Connector, VitLayer, VitTower
+from bagel.tasks import TaskKind
+
+EMBEDDINGS = "language_model.model.embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +30,43 @@ class Slot:
     rows: tuple[int, ...] | None = None
 
 
-class ThinkerModel(nn.Module):
-    """Understanding and contexts: both experts, embeddings, logits, ViT, VAE encoder."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThinkerParts:
+    """What a Thinker holds besides the und expert and the embeddings."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    vit: bool = True  # with its connector and positions: pictures that are looked at
+    gen: bool = True  # the gen expert and the latents' embedding: VAE blocks, of edits alone
+    encoder: bool = True  # the VAE's: pictures that are changed
+
+    @classmethod
+    def of(cls, tasks: Iterable[TaskKind]) -> "ThinkerParts":
+        """What some tasks need: texts, thoughts, negative prompts are und rows, and an edit's VAE blocks gen rows."""
+        chosen = frozenset(tasks)
+        edits = TaskKind.IMG2IMG in chosen
+        return cls(vit=any(task.sees for task in chosen), gen=edits, encoder=edits)
+
+
+ALL_PARTS = ThinkerParts()
+
+
+class ThinkerModel(nn.Module):
+    """Understanding and contexts: embeddings, the und expert, logits, and `parts`; the others do not exist in it."""
+
+    def __init__(self, config: ModelConfig, parts: ThinkerParts = ALL_PARTS) -> None:
         super().__init__()
         llm = config.llm
-        self.config = config
+        self.config, self.parts = config, parts
         self.embed_tokens = nn.Embedding(llm.vocab_size, llm.hidden_size)
         self.lm_head = nn.Linear(llm.hidden_size, llm.vocab_size, bias=False)
-        self.mot = MotModel(llm, gen=True, norm_und=True, norm_gen=False)
-        self.vit = VitTower(config.vit)
-        self.connector = Connector(config.vit.hidden_size, llm.hidden_size, config.connector_act)
-        self.vit_pos_embed = nn.Parameter(torch.empty(config.vit_grid_side**2, llm.hidden_size))
-        self.latents = LatentEmbedder(config.token_channels, llm.hidden_size, config.max_latent_size**2)
-        self.encoder = Encoder(config.vae)
+        self.mot = MotModel(llm, gen=parts.gen, norm_und=True, norm_gen=False)
+        if parts.vit:
+            self.vit = VitTower(config.vit)
+            self.connector = Connector(config.vit.hidden_size, llm.hidden_size, config.connector_act)
+            self.vit_pos_embed = nn.Parameter(torch.empty(config.vit_grid_side**2, llm.hidden_size))
+        if parts.gen:
+            self.latents = LatentEmbedder(config.token_channels, llm.hidden_size, config.max_latent_size**2)
+        if parts.encoder:
+            self.encoder = Encoder(config.vae)
 
     def logits(self, rows: Tensor) -> Tensor:
         """Last layer's und rows [n, H] -> [n, vocab] float32."""
@@ -48,31 +74,54 @@ class ThinkerModel(nn.Module):
         out: Tensor = self.lm_head(self.mot.norm(rows))
         return out.float()
 
+    @property
+    def float32_parts(self) -> tuple[nn.Module, ...]:
+        """What stays float32 whatever the rest computes in."""
+        return (self.encoder,) if self.parts.encoder else ()
+
     def slots(self) -> Iterator[Slot]:
         """Every parameter of this stage with its place in a checkpoint."""
-        yield Slot("language_model.model.embed_tokens.weight", self.embed_tokens.weight)
+        yield Slot(EMBEDDINGS, self.embed_tokens.weight)
         yield Slot("language_model.lm_head.weight", self.lm_head.weight)
         yield from _mot_slots(self.mot)
-        yield from _vit_slots(self.vit)
-        yield from _module_slots("connector", self.connector)
-        yield Slot("vit_pos_embed.pos_embed", self.vit_pos_embed)
-        yield from _latent_slots(self.latents)
-        yield from _module_slots("encoder", self.encoder)
+        if self.parts.vit:
+            yield from _vit_slots(self.vit)
+            yield from _module_slots("connector", self.connector)
+            yield Slot("vit_pos_embed.pos_embed", self.vit_pos_embed)
+        if self.parts.gen:
+            yield from _latent_slots(self.latents)
+        if self.parts.encoder:
+            yield from _module_slots("encoder", self.encoder)
 
 
 class DitModel(nn.Module):
-    """Denoising: both experts, the embeddings of the two marker tokens alone, llm2vae, VAE decoder."""
+    """Denoising: both experts, the embeddings of the two marker tokens alone, llm2vae, VAE decoder.
 
-    def __init__(self, config: ModelConfig, marker_ids: tuple[int, int]) -> None:
+    With `beside`, a Thinker of the same process that has the gen expert, whatever both hold is the Thinker's.
+    """
+
+    def __init__(self, config: ModelConfig, marker_ids: tuple[int, int], beside: ThinkerModel | None = None) -> None:
         super().__init__()
         llm = config.llm
         self.config = config
-        self.marker_ids = marker_ids
-        self.markers = nn.Parameter(torch.empty(2, llm.hidden_size))
-        self.mot = MotModel(llm, gen=True, norm_und=False, norm_gen=True)
-        self.latents = LatentEmbedder(config.token_channels, llm.hidden_size, config.max_latent_size**2)
+        self.marker_ids, self.alone = marker_ids, beside is None
+        if beside is None:
+            self.marker_table = nn.Embedding(2, llm.hidden_size, _weight=torch.empty(2, llm.hidden_size))
+            self.marker_rows = (0, 1)
+            self.mot = MotModel(llm, gen=True, norm_und=False, norm_gen=True)
+            self.latents = LatentEmbedder(config.token_channels, llm.hidden_size, config.max_latent_size**2)
+        else:
+            self.marker_table, self.marker_rows = beside.embed_tokens, marker_ids
+            self.mot = MotModel(llm, gen=True, norm_und=False, norm_gen=True, layers=beside.mot.layers)
+            self.latents = beside.latents
         self.llm2vae = nn.Linear(llm.hidden_size, config.token_channels)
         self.decoder = Decoder(config.vae)
+
+    @property
+    def markers(self) -> Tensor:
+        """The embeddings of the start and the end marker, [2, H]."""
+        table = self.marker_table.weight
+        return torch.stack([table[row] for row in self.marker_rows])
 
     def velocity(self, rows: Tensor) -> Tensor:
         """Last layer's gen rows [n, H] -> velocities [n, C] float32."""
@@ -80,13 +129,46 @@ class DitModel(nn.Module):
         out: Tensor = self.llm2vae(self.mot.norm_gen(rows))
         return out.float()
 
+    @property
+    def float32_parts(self) -> tuple[nn.Module, ...]:
+        """What stays float32 whatever the rest computes in."""
+        return (self.decoder,)
+
     def slots(self) -> Iterator[Slot]:
         """Every parameter of this stage with its place in a checkpoint."""
-        yield Slot("language_model.model.embed_tokens.weight", self.markers, rows=self.marker_ids)
+        yield Slot(EMBEDDINGS, self.marker_table.weight, rows=self.marker_ids if self.alone else None)
         yield from _mot_slots(self.mot)
         yield from _latent_slots(self.latents)
         yield from _module_slots("llm2vae", self.llm2vae)
         yield from _module_slots("decoder", self.decoder)
+
+
+class WholeModel(nn.Module):
+    """A Thinker and a DiT of one process over one set of weights."""
+
+    def __init__(self, config: ModelConfig, marker_ids: tuple[int, int], parts: ThinkerParts = ALL_PARTS) -> None:
+        super().__init__()
+        self.config = config
+        self.thinker = ThinkerModel(config, replace(parts, gen=True))
+        self.dit = DitModel(config, marker_ids, beside=self.thinker)
+
+    @property
+    def float32_parts(self) -> tuple[nn.Module, ...]:
+        """What stays float32 whatever the rest computes in."""
+        return (*self.thinker.float32_parts, *self.dit.float32_parts)
+
+    def slots(self) -> Iterator[Slot]:
+        """Every parameter of both with its place in a checkpoint, each once."""
+        told: set[str] = set()
+        for slot in (*self.thinker.slots(), *self.dit.slots()):
+            if slot.name not in told:
+                told.add(slot.name)
+                yield slot
+
+
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of a model's parameters, each counted once."""
+    return sum(parameter.nbytes for parameter in model.parameters())
 
 
 def _mot_slots(mot: MotModel) -> Iterator[Slot]:

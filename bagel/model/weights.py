@@ -19,13 +19,13 @@ from bagel.config import ModelConfig
 from bagel.errors import ConfigError
 from bagel.model.embeddings import sincos_table
 from bagel.model.names import AE_FILE, EMA_FILE, Shapes, ae_shapes, ema_shapes
-from bagel.model.stages import DitModel, Slot, ThinkerModel
+from bagel.model.stages import DitModel, Slot, ThinkerModel, WholeModel
 
 STORED_DTYPES = ("BF16", "F32")
 MAX_HEADER_BYTES = 100_000_000
 DUMMY_BIAS_STD = 0.02
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
-StageModel = TypeVar("StageModel", ThinkerModel, DitModel)
+StageModel = TypeVar("StageModel", ThinkerModel, DitModel, WholeModel)
 
 
 class WeightSource(Protocol):
@@ -47,10 +47,11 @@ def build_stage(
     """Make a stage's module without memory, give it memory on the device, fill it. The VAE stays float32."""
     with torch.device("meta"):
         model = make().requires_grad_(False).eval()
-    vae = model.encoder if isinstance(model, ThinkerModel) else model.decoder
     model.to(dtype)
-    vae.to(torch.float32)
-    model.to_empty(device=device)
+    for part in model.float32_parts:
+        part.to(torch.float32)
+    for module in model.modules():  # one by one: what a Thinker and a DiT share gets memory once
+        module.to_empty(device=device, recurse=False)
     slots = list(model.slots())
     _check_covered(model, slots)
     source.fill(slots, progress)

@@ -61,20 +61,24 @@ class PictureOptions(_message.Message):
     def __init__(self, n: _Optional[int] = ..., size: _Optional[str] = ..., seed: _Optional[int] = ..., num_inference_steps: _Optional[int] = ..., timestep_shift: _Optional[float] = ..., cfg_text_scale: _Optional[float] = ..., cfg_img_scale: _Optional[float] = ..., cfg_interval: _Optional[_Iterable[float]] = ..., cfg_renorm_type: _Optional[_Union[_settings_pb2.Renorm, str]] = ..., cfg_renorm_min: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., output_format: _Optional[_Union[_dit_pb2.ImageFormat, str]] = ..., output_compression: _Optional[int] = ..., partial_images: _Optional[int] = ..., think: bool = ..., max_think_tokens: _Optional[int] = ...) -> None: ...
 
 class WritingOptions(_message.Message):
-    __slots__ = ("max_tokens", "temperature", "top_p", "seed", "think", "max_think_tokens")
+    __slots__ = ("max_tokens", "temperature", "top_p", "seed", "think", "max_think_tokens", "top_k", "repetition_penalty")
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     THINK_FIELD_NUMBER: _ClassVar[int]
     MAX_THINK_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
     max_tokens: int
     temperature: float
     top_p: float
     seed: int
     think: bool
     max_think_tokens: int
-    def __init__(self, max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ..., think: bool = ..., max_think_tokens: _Optional[int] = ...) -> None: ...
+    top_k: int
+    repetition_penalty: float
+    def __init__(self, max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ..., think: bool = ..., max_think_tokens: _Optional[int] = ..., top_k: _Optional[int] = ..., repetition_penalty: _Optional[float] = ...) -> None: ...
 
 class GeneratePicturesRequest(_message.Message):
     __slots__ = ("prompt", "options", "model")

@@ -22,39 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from bagel.v1 import kv_pb2 as bagel_dot_v1_dot_kv__pb2
 from bagel.v1 import settings_pb2 as bagel_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61gel/v1/registry.proto\x12\x08\x62\x61gel.v1\x1a\x11\x62\x61gel/v1/kv.proto\x1a\x17\x62\x61gel/v1/settings.proto\"\xdf\x01\n\x06Worker\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.bagel.v1.StageKind\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12.\n\x0e\x64\x61ta_endpoints\x18\x04 \x03(\x0b\x32\x16.bagel.v1.DataEndpoint\x12\"\n\x05model\x18\x05 \x01(\x0b\x32\x13.bagel.v1.ModelInfo\x12\r\n\x05slots\x18\x06 \x01(\r\x12\r\n\x05\x65poch\x18\x07 \x01(\x04\x12\x1c\n\x04load\x18\x08 \x01(\x0b\x32\x0e.bagel.v1.Load\";\n\x04Load\x12\x0f\n\x07running\x18\x01 \x01(\r\x12\x0e\n\x06queued\x18\x02 \x01(\r\x12\x12\n\nfree_pages\x18\x03 \x01(\r\"h\n\x0bJoinRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.bagel.v1.JoinHelloH\x00\x12(\n\theartbeat\x18\x02 \x01(\x0b\x32\x13.bagel.v1.HeartbeatH\x00\x42\t\n\x07message\"[\n\tJoinHello\x12 \n\x06worker\x18\x01 \x01(\x0b\x32\x10.bagel.v1.Worker\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x12\n\njoin_token\x18\x03 \x01(\t\"8\n\tHeartbeat\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x1c\n\x04load\x18\x02 \x01(\x0b\x32\x0e.bagel.v1.Load\"Z\n\tJoinEvent\x12\"\n\x06joined\x18\x01 \x01(\x0b\x32\x10.bagel.v1.JoinedH\x00\x12 \n\x05\x64rain\x18\x02 \x01(\x0b\x32\x0f.bagel.v1.DrainH\x00\x42\x07\n\x05\x65vent\",\n\x06Joined\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x13\n\x0bheartbeat_s\x18\x02 \x01(\x01\"\x07\n\x05\x44rain\"\"\n\x0cWatchRequest\x12\x12\n\njoin_token\x18\x01 \x01(\t\"=\n\nWatchEvent\x12!\n\x07\x63hanged\x18\x01 \x03(\x0b\x32\x10.bagel.v1.Worker\x12\x0c\n\x04left\x18\x02 \x03(\t*S\n\tStageKind\x12\x1a\n\x16STAGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12STAGE_KIND_THINKER\x10\x01\x12\x12\n\x0eSTAGE_KIND_DIT\x10\x02\x32{\n\x08Registry\x12\x36\n\x04Join\x12\x15.bagel.v1.JoinRequest\x1a\x13.bagel.v1.JoinEvent(\x01\x30\x01\x12\x37\n\x05Watch\x12\x16.bagel.v1.WatchRequest\x1a\x14.bagel.v1.WatchEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61gel/v1/registry.proto\x12\x08\x62\x61gel.v1\x1a\x17\x62\x61gel/v1/settings.proto\"\xdd\x01\n\x06Worker\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.bagel.v1.StageKind\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12\x12\n\nmodel_hash\x18\x05 \x01(\t\x12\x12\n\nboot_epoch\x18\x06 \x01(\x04\x12\r\n\x05\x65poch\x18\x07 \x01(\x04\x12#\n\x05state\x18\x08 \x01(\x0e\x32\x14.bagel.v1.StageState\x12\x1c\n\x04load\x18\t \x01(\x0b\x32\x0e.bagel.v1.Load\";\n\x04Load\x12\x0f\n\x07running\x18\x01 \x01(\r\x12\x0e\n\x06queued\x18\x02 \x01(\r\x12\x12\n\nfree_pages\x18\x03 \x01(\r\"h\n\x0bJoinRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.bagel.v1.JoinHelloH\x00\x12(\n\theartbeat\x18\x02 \x01(\x0b\x32\x13.bagel.v1.HeartbeatH\x00\x42\t\n\x07message\"[\n\tJoinHello\x12 \n\x06worker\x18\x01 \x01(\x0b\x32\x10.bagel.v1.Worker\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x12\n\njoin_token\x18\x03 \x01(\t\"]\n\tHeartbeat\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.bagel.v1.StageState\x12\x1c\n\x04load\x18\x03 \x01(\x0b\x32\x0e.bagel.v1.Load\"8\n\tJoinEvent\x12\"\n\x06joined\x18\x01 \x01(\x0b\x32\x10.bagel.v1.JoinedH\x00\x42\x07\n\x05\x65vent\",\n\x06Joined\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x13\n\x0bheartbeat_s\x18\x02 \x01(\x01\"\"\n\x0cWatchRequest\x12\x12\n\njoin_token\x18\x01 \x01(\t\"O\n\nWatchEvent\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12!\n\x07\x63hanged\x18\x02 \x03(\x0b\x32\x10.bagel.v1.Worker\x12\x0c\n\x04left\x18\x03 \x03(\t*S\n\tStageKind\x12\x1a\n\x16STAGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12STAGE_KIND_THINKER\x10\x01\x12\x12\n\x0eSTAGE_KIND_DIT\x10\x02\x32{\n\x08Registry\x12\x36\n\x04Join\x12\x15.bagel.v1.JoinRequest\x1a\x13.bagel.v1.JoinEvent(\x01\x30\x01\x12\x37\n\x05Watch\x12\x16.bagel.v1.WatchRequest\x1a\x14.bagel.v1.WatchEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bagel.v1.registry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STAGEKIND']._serialized_start=871
-  _globals['_STAGEKIND']._serialized_end=954
-  _globals['_WORKER']._serialized_start=82
-  _globals['_WORKER']._serialized_end=305
-  _globals['_LOAD']._serialized_start=307
-  _globals['_LOAD']._serialized_end=366
-  _globals['_JOINREQUEST']._serialized_start=368
-  _globals['_JOINREQUEST']._serialized_end=472
-  _globals['_JOINHELLO']._serialized_start=474
-  _globals['_JOINHELLO']._serialized_end=565
-  _globals['_HEARTBEAT']._serialized_start=567
-  _globals['_HEARTBEAT']._serialized_end=623
-  _globals['_JOINEVENT']._serialized_start=625
-  _globals['_JOINEVENT']._serialized_end=715
-  _globals['_JOINED']._serialized_start=717
-  _globals['_JOINED']._serialized_end=761
-  _globals['_DRAIN']._serialized_start=763
-  _globals['_DRAIN']._serialized_end=770
-  _globals['_WATCHREQUEST']._serialized_start=772
-  _globals['_WATCHREQUEST']._serialized_end=806
-  _globals['_WATCHEVENT']._serialized_start=808
-  _globals['_WATCHEVENT']._serialized_end=869
-  _globals['_REGISTRY']._serialized_start=956
-  _globals['_REGISTRY']._serialized_end=1079
+  _globals['_STAGEKIND']._serialized_start=862
+  _globals['_STAGEKIND']._serialized_end=945
+  _globals['_WORKER']._serialized_start=63
+  _globals['_WORKER']._serialized_end=284
+  _globals['_LOAD']._serialized_start=286
+  _globals['_LOAD']._serialized_end=345
+  _globals['_JOINREQUEST']._serialized_start=347
+  _globals['_JOINREQUEST']._serialized_end=451
+  _globals['_JOINHELLO']._serialized_start=453
+  _globals['_JOINHELLO']._serialized_end=544
+  _globals['_HEARTBEAT']._serialized_start=546
+  _globals['_HEARTBEAT']._serialized_end=639
+  _globals['_JOINEVENT']._serialized_start=641
+  _globals['_JOINEVENT']._serialized_end=697
+  _globals['_JOINED']._serialized_start=699
+  _globals['_JOINED']._serialized_end=743
+  _globals['_WATCHREQUEST']._serialized_start=745
+  _globals['_WATCHREQUEST']._serialized_end=779
+  _globals['_WATCHEVENT']._serialized_start=781
+  _globals['_WATCHEVENT']._serialized_end=860
+  _globals['_REGISTRY']._serialized_start=947
+  _globals['_REGISTRY']._serialized_end=1070
 # @@protoc_insertion_point(module_scope)

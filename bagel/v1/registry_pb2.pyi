@@ -1,4 +1,3 @@
-from bagel.v1 import kv_pb2 as _kv_pb2
 from bagel.v1 import settings_pb2 as _settings_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -19,24 +18,26 @@ STAGE_KIND_THINKER: StageKind
 STAGE_KIND_DIT: StageKind
 
 class Worker(_message.Message):
-    __slots__ = ("worker_id", "kind", "address", "data_endpoints", "model", "slots", "epoch", "load")
+    __slots__ = ("worker_id", "kind", "address", "model_name", "model_hash", "boot_epoch", "epoch", "state", "load")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
-    DATA_ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
-    MODEL_FIELD_NUMBER: _ClassVar[int]
-    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
+    BOOT_EPOCH_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     kind: StageKind
     address: str
-    data_endpoints: _containers.RepeatedCompositeFieldContainer[_kv_pb2.DataEndpoint]
-    model: _settings_pb2.ModelInfo
-    slots: int
+    model_name: str
+    model_hash: str
+    boot_epoch: int
     epoch: int
+    state: _settings_pb2.StageState
     load: Load
-    def __init__(self, worker_id: _Optional[str] = ..., kind: _Optional[_Union[StageKind, str]] = ..., address: _Optional[str] = ..., data_endpoints: _Optional[_Iterable[_Union[_kv_pb2.DataEndpoint, _Mapping]]] = ..., model: _Optional[_Union[_settings_pb2.ModelInfo, _Mapping]] = ..., slots: _Optional[int] = ..., epoch: _Optional[int] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
+    def __init__(self, worker_id: _Optional[str] = ..., kind: _Optional[_Union[StageKind, str]] = ..., address: _Optional[str] = ..., model_name: _Optional[str] = ..., model_hash: _Optional[str] = ..., boot_epoch: _Optional[int] = ..., epoch: _Optional[int] = ..., state: _Optional[_Union[_settings_pb2.StageState, str]] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
 
 class Load(_message.Message):
     __slots__ = ("running", "queued", "free_pages")
@@ -67,20 +68,20 @@ class JoinHello(_message.Message):
     def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., protocol_version: _Optional[int] = ..., join_token: _Optional[str] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("epoch", "load")
+    __slots__ = ("epoch", "state", "load")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
     epoch: int
+    state: _settings_pb2.StageState
     load: Load
-    def __init__(self, epoch: _Optional[int] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
+    def __init__(self, epoch: _Optional[int] = ..., state: _Optional[_Union[_settings_pb2.StageState, str]] = ..., load: _Optional[_Union[Load, _Mapping]] = ...) -> None: ...
 
 class JoinEvent(_message.Message):
-    __slots__ = ("joined", "drain")
+    __slots__ = ("joined",)
     JOINED_FIELD_NUMBER: _ClassVar[int]
-    DRAIN_FIELD_NUMBER: _ClassVar[int]
     joined: Joined
-    drain: Drain
-    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
+    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ...) -> None: ...
 
 class Joined(_message.Message):
     __slots__ = ("epoch", "heartbeat_s")
@@ -90,10 +91,6 @@ class Joined(_message.Message):
     heartbeat_s: float
     def __init__(self, epoch: _Optional[int] = ..., heartbeat_s: _Optional[float] = ...) -> None: ...
 
-class Drain(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
 class WatchRequest(_message.Message):
     __slots__ = ("join_token",)
     JOIN_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -101,9 +98,11 @@ class WatchRequest(_message.Message):
     def __init__(self, join_token: _Optional[str] = ...) -> None: ...
 
 class WatchEvent(_message.Message):
-    __slots__ = ("changed", "left")
+    __slots__ = ("snapshot", "changed", "left")
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     LEFT_FIELD_NUMBER: _ClassVar[int]
+    snapshot: bool
     changed: _containers.RepeatedCompositeFieldContainer[Worker]
     left: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, changed: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., left: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, snapshot: bool = ..., changed: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., left: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RegistryStub(object):
-    """Who is there. The state is soft: after a restart workers announce themselves again.
+    """Who is there. The state is soft: after a restart of the registry workers announce themselves again.
     """
 
     def __init__(self, channel):
@@ -48,21 +48,28 @@ class RegistryStub(object):
 
 
 class RegistryServicer(object):
-    """Who is there. The state is soft: after a restart workers announce themselves again.
+    """Who is there. The state is soft: after a restart of the registry workers announce themselves again.
     """
 
     def Join(self, request_iterator, context):
-        """A worker's life: the first message is Join, every later one a Heartbeat. The call is the membership.
+        """A worker's life: the first message is a JoinHello, every later one a Heartbeat. The call is the membership: it ends
+        with the call, from either side, or after two and a half intervals without a heartbeat.
 
-        Status: INVALID_ARGUMENT; UNAUTHENTICATED wrong join token; FAILED_PRECONDITION other protocol version or model
-        hash, which the message names; UNAVAILABLE the advertised address cannot be dialled back.
+        Before it answers Joined, the registry calls GetStatus at the worker's address, for at most 4 s.
+        Events: one Joined, after which the stream stays open and says nothing.
+        Status: OK the worker left; INVALID_ARGUMENT (metadata `bagel-param` names the field); UNAUTHENTICATED wrong join
+        token; FAILED_PRECONDITION another protocol version or model, which the message names, or nobody or another process
+        answers at the worker's address; ABORTED another process joined under this id, or a heartbeat names a stale epoch;
+        DEADLINE_EXCEEDED no heartbeat came; UNAVAILABLE the registry stops, or the worker's GetStatus was too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Every change of membership, beginning with a snapshot. Status: UNAUTHENTICATED; UNAVAILABLE.
+        """Every change of membership, beginning with a snapshot. Changes that come fast are told together.
+
+        Status: UNAUTHENTICATED wrong join token; UNAVAILABLE the registry stops.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +97,7 @@ def add_RegistryServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Registry(object):
-    """Who is there. The state is soft: after a restart workers announce themselves again.
+    """Who is there. The state is soft: after a restart of the registry workers announce themselves again.
     """
 
     @staticmethod

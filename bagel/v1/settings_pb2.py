@@ -24,35 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61gel/v1/settings.proto\x12\x08\x62\x61gel.v1\"\x96\x01\n\x08Guidance\x12\x12\n\ntext_scale\x18\x01 \x01(\x01\x12\x13\n\x0bimage_scale\x18\x02 \x01(\x01\x12\x14\n\x0cinterval_low\x18\x03 \x01(\x01\x12\x15\n\rinterval_high\x18\x04 \x01(\x01\x12 \n\x06renorm\x18\x05 \x01(\x0e\x32\x10.bagel.v1.Renorm\x12\x12\n\nrenorm_min\x18\x06 \x01(\x01\"f\n\x0fSamplerSettings\x12\x15\n\rnum_timesteps\x18\x01 \x01(\r\x12\x16\n\x0etimestep_shift\x18\x02 \x01(\x01\x12$\n\x08guidance\x18\x03 \x01(\x0b\x32\x12.bagel.v1.Guidance\"V\n\x0e\x44\x65\x63odeSettings\x12\x12\n\nmax_tokens\x18\x01 \x01(\r\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\x12\r\n\x05top_p\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"*\n\tImageSize\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\"\x1c\n\x0c\x45ncodedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"a\n\x07Segment\x12%\n\x04text\x18\x01 \x01(\x0b\x32\x15.bagel.v1.TextSegmentH\x00\x12\'\n\x05image\x18\x02 \x01(\x0b\x32\x16.bagel.v1.EncodedImageH\x00\x42\x06\n\x04part\"(\n\x0bTextSegment\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0b\n\x03raw\x18\x02 \x01(\x08\"\xa1\x02\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\x12\x14\n\x0ctoken_pixels\x18\x03 \x01(\r\x12\x13\n\x0bmax_side_px\x18\x04 \x01(\r\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\r\x12\r\n\x05\x64type\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x16\n\x0eserver_version\x18\x08 \x01(\t\x12\x17\n\x0f\x64\x65\x66\x61ult_side_px\x18\t \x01(\r\x12-\n\x11text2img_guidance\x18\n \x01(\x0b\x32\x12.bagel.v1.Guidance\x12,\n\x10img2img_guidance\x18\x0b \x01(\x0b\x32\x12.bagel.v1.Guidance\"\x12\n\x10GetStatusRequest\"\xa5\x02\n\x0bStageStatus\x12#\n\x05state\x18\x01 \x01(\x0e\x32\x14.bagel.v1.StageState\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\"\n\x05model\x18\x03 \x01(\x0b\x32\x13.bagel.v1.ModelInfo\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x13\n\x0btotal_pages\x18\x05 \x01(\r\x12\x12\n\nfree_pages\x18\x06 \x01(\r\x12\x0f\n\x07running\x18\x07 \x01(\r\x12\x0e\n\x06queued\x18\x08 \x01(\r\x12\x0e\n\x06leases\x18\t \x01(\r\x12\x0e\n\x06grants\x18\n \x01(\r\x12\x19\n\x11peak_memory_bytes\x18\x0b \x01(\x04\x12\x14\n\x0cloaded_bytes\x18\x0c \x01(\x04\x12\x13\n\x0btotal_bytes\x18\r \x01(\x04*`\n\x06Renorm\x12\x16\n\x12RENORM_UNSPECIFIED\x10\x00\x12\x11\n\rRENORM_GLOBAL\x10\x01\x12\x12\n\x0eRENORM_CHANNEL\x10\x02\x12\x17\n\x13RENORM_TEXT_CHANNEL\x10\x03*\x8b\x01\n\nStageState\x12\x1b\n\x17STAGE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STAGE_STATE_LOADING\x10\x01\x12\x15\n\x11STAGE_STATE_READY\x10\x02\x12\x18\n\x14STAGE_STATE_DRAINING\x10\x03\x12\x16\n\x12STAGE_STATE_FAILED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61gel/v1/settings.proto\x12\x08\x62\x61gel.v1\"\x96\x01\n\x08Guidance\x12\x12\n\ntext_scale\x18\x01 \x01(\x01\x12\x13\n\x0bimage_scale\x18\x02 \x01(\x01\x12\x14\n\x0cinterval_low\x18\x03 \x01(\x01\x12\x15\n\rinterval_high\x18\x04 \x01(\x01\x12 \n\x06renorm\x18\x05 \x01(\x0e\x32\x10.bagel.v1.Renorm\x12\x12\n\nrenorm_min\x18\x06 \x01(\x01\"f\n\x0fSamplerSettings\x12\x15\n\rnum_timesteps\x18\x01 \x01(\r\x12\x16\n\x0etimestep_shift\x18\x02 \x01(\x01\x12$\n\x08guidance\x18\x03 \x01(\x0b\x32\x12.bagel.v1.Guidance\"\x9d\x01\n\x0e\x44\x65\x63odeSettings\x12\x12\n\nmax_tokens\x18\x01 \x01(\r\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\x12\r\n\x05top_p\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\x1f\n\x12repetition_penalty\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_repetition_penalty\"*\n\tImageSize\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\"\x1c\n\x0c\x45ncodedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"a\n\x07Segment\x12%\n\x04text\x18\x01 \x01(\x0b\x32\x15.bagel.v1.TextSegmentH\x00\x12\'\n\x05image\x18\x02 \x01(\x0b\x32\x16.bagel.v1.EncodedImageH\x00\x42\x06\n\x04part\"(\n\x0bTextSegment\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0b\n\x03raw\x18\x02 \x01(\x08\"\xb0\x02\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\x12\x14\n\x0ctoken_pixels\x18\x03 \x01(\r\x12\x13\n\x0bmax_side_px\x18\x04 \x01(\r\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\r\x12\r\n\x05\x64type\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x16\n\x0eserver_version\x18\x08 \x01(\t\x12\x17\n\x0f\x64\x65\x66\x61ult_side_px\x18\t \x01(\r\x12-\n\x11text2img_guidance\x18\n \x01(\x0b\x32\x12.bagel.v1.Guidance\x12,\n\x10img2img_guidance\x18\x0b \x01(\x0b\x32\x12.bagel.v1.Guidance\x12\r\n\x05tasks\x18\x0c \x03(\t\"\x12\n\x10GetStatusRequest\"\xbc\x02\n\x0bStageStatus\x12#\n\x05state\x18\x01 \x01(\x0e\x32\x14.bagel.v1.StageState\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\"\n\x05model\x18\x03 \x01(\x0b\x32\x13.bagel.v1.ModelInfo\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x13\n\x0btotal_pages\x18\x05 \x01(\r\x12\x12\n\nfree_pages\x18\x06 \x01(\r\x12\x0f\n\x07running\x18\x07 \x01(\r\x12\x0e\n\x06queued\x18\x08 \x01(\r\x12\x0e\n\x06leases\x18\t \x01(\r\x12\x0e\n\x06grants\x18\n \x01(\r\x12\x19\n\x11peak_memory_bytes\x18\x0b \x01(\x04\x12\x14\n\x0cloaded_bytes\x18\x0c \x01(\x04\x12\x13\n\x0btotal_bytes\x18\r \x01(\x04\x12\x15\n\rdevice_busy_s\x18\x0e \x01(\x01*`\n\x06Renorm\x12\x16\n\x12RENORM_UNSPECIFIED\x10\x00\x12\x11\n\rRENORM_GLOBAL\x10\x01\x12\x12\n\x0eRENORM_CHANNEL\x10\x02\x12\x17\n\x13RENORM_TEXT_CHANNEL\x10\x03*\x8b\x01\n\nStageState\x12\x1b\n\x17STAGE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STAGE_STATE_LOADING\x10\x01\x12\x15\n\x11STAGE_STATE_READY\x10\x02\x12\x18\n\x14STAGE_STATE_DRAINING\x10\x03\x12\x16\n\x12STAGE_STATE_FAILED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bagel.v1.settings_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RENORM']._serialized_start=1205
-  _globals['_RENORM']._serialized_end=1301
-  _globals['_STAGESTATE']._serialized_start=1304
-  _globals['_STAGESTATE']._serialized_end=1443
+  _globals['_RENORM']._serialized_start=1315
+  _globals['_RENORM']._serialized_end=1411
+  _globals['_STAGESTATE']._serialized_start=1414
+  _globals['_STAGESTATE']._serialized_end=1553
   _globals['_GUIDANCE']._serialized_start=38
   _globals['_GUIDANCE']._serialized_end=188
   _globals['_SAMPLERSETTINGS']._serialized_start=190
   _globals['_SAMPLERSETTINGS']._serialized_end=292
-  _globals['_DECODESETTINGS']._serialized_start=294
-  _globals['_DECODESETTINGS']._serialized_end=380
-  _globals['_IMAGESIZE']._serialized_start=382
-  _globals['_IMAGESIZE']._serialized_end=424
-  _globals['_ENCODEDIMAGE']._serialized_start=426
-  _globals['_ENCODEDIMAGE']._serialized_end=454
-  _globals['_SEGMENT']._serialized_start=456
-  _globals['_SEGMENT']._serialized_end=553
-  _globals['_TEXTSEGMENT']._serialized_start=555
-  _globals['_TEXTSEGMENT']._serialized_end=595
-  _globals['_MODELINFO']._serialized_start=598
-  _globals['_MODELINFO']._serialized_end=887
-  _globals['_GETSTATUSREQUEST']._serialized_start=889
-  _globals['_GETSTATUSREQUEST']._serialized_end=907
-  _globals['_STAGESTATUS']._serialized_start=910
-  _globals['_STAGESTATUS']._serialized_end=1203
+  _globals['_DECODESETTINGS']._serialized_start=295
+  _globals['_DECODESETTINGS']._serialized_end=452
+  _globals['_IMAGESIZE']._serialized_start=454
+  _globals['_IMAGESIZE']._serialized_end=496
+  _globals['_ENCODEDIMAGE']._serialized_start=498
+  _globals['_ENCODEDIMAGE']._serialized_end=526
+  _globals['_SEGMENT']._serialized_start=528
+  _globals['_SEGMENT']._serialized_end=625
+  _globals['_TEXTSEGMENT']._serialized_start=627
+  _globals['_TEXTSEGMENT']._serialized_end=667
+  _globals['_MODELINFO']._serialized_start=670
+  _globals['_MODELINFO']._serialized_end=974
+  _globals['_GETSTATUSREQUEST']._serialized_start=976
+  _globals['_GETSTATUSREQUEST']._serialized_end=994
+  _globals['_STAGESTATUS']._serialized_start=997
+  _globals['_STAGESTATUS']._serialized_end=1313
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,8 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -57,16 +58,20 @@ class SamplerSettings(_message.Message):
     def __init__(self, num_timesteps: _Optional[int] = ..., timestep_shift: _Optional[float] = ..., guidance: _Optional[_Union[Guidance, _Mapping]] = ...) -> None: ...
 
 class DecodeSettings(_message.Message):
-    __slots__ = ("max_tokens", "temperature", "top_p", "seed")
+    __slots__ = ("max_tokens", "temperature", "top_p", "seed", "top_k", "repetition_penalty")
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
     max_tokens: int
     temperature: float
     top_p: float
     seed: int
-    def __init__(self, max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+    top_k: int
+    repetition_penalty: float
+    def __init__(self, max_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ..., top_k: _Optional[int] = ..., repetition_penalty: _Optional[float] = ...) -> None: ...
 
 class ImageSize(_message.Message):
     __slots__ = ("height", "width")
@@ -99,7 +104,7 @@ class TextSegment(_message.Message):
     def __init__(self, text: _Optional[str] = ..., raw: bool = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "model_hash", "token_pixels", "max_side_px", "max_context_tokens", "dtype", "device", "server_version", "default_side_px", "text2img_guidance", "img2img_guidance")
+    __slots__ = ("name", "model_hash", "token_pixels", "max_side_px", "max_context_tokens", "dtype", "device", "server_version", "default_side_px", "text2img_guidance", "img2img_guidance", "tasks")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     TOKEN_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +116,7 @@ class ModelInfo(_message.Message):
     DEFAULT_SIDE_PX_FIELD_NUMBER: _ClassVar[int]
     TEXT2IMG_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
     IMG2IMG_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
     name: str
     model_hash: str
     token_pixels: int
@@ -122,14 +128,15 @@ class ModelInfo(_message.Message):
     default_side_px: int
     text2img_guidance: Guidance
     img2img_guidance: Guidance
-    def __init__(self, name: _Optional[str] = ..., model_hash: _Optional[str] = ..., token_pixels: _Optional[int] = ..., max_side_px: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., dtype: _Optional[str] = ..., device: _Optional[str] = ..., server_version: _Optional[str] = ..., default_side_px: _Optional[int] = ..., text2img_guidance: _Optional[_Union[Guidance, _Mapping]] = ..., img2img_guidance: _Optional[_Union[Guidance, _Mapping]] = ...) -> None: ...
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., model_hash: _Optional[str] = ..., token_pixels: _Optional[int] = ..., max_side_px: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., dtype: _Optional[str] = ..., device: _Optional[str] = ..., server_version: _Optional[str] = ..., default_side_px: _Optional[int] = ..., text2img_guidance: _Optional[_Union[Guidance, _Mapping]] = ..., img2img_guidance: _Optional[_Union[Guidance, _Mapping]] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class StageStatus(_message.Message):
-    __slots__ = ("state", "detail", "model", "epoch", "total_pages", "free_pages", "running", "queued", "leases", "grants", "peak_memory_bytes", "loaded_bytes", "total_bytes")
+    __slots__ = ("state", "detail", "model", "epoch", "total_pages", "free_pages", "running", "queued", "leases", "grants", "peak_memory_bytes", "loaded_bytes", "total_bytes", "device_busy_s")
     STATE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +150,7 @@ class StageStatus(_message.Message):
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     LOADED_BYTES_FIELD_NUMBER: _ClassVar[int]
     TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_BUSY_S_FIELD_NUMBER: _ClassVar[int]
     state: StageState
     detail: str
     model: ModelInfo
@@ -156,4 +164,5 @@ class StageStatus(_message.Message):
     peak_memory_bytes: int
     loaded_bytes: int
     total_bytes: int
-    def __init__(self, state: _Optional[_Union[StageState, str]] = ..., detail: _Optional[str] = ..., model: _Optional[_Union[ModelInfo, _Mapping]] = ..., epoch: _Optional[int] = ..., total_pages: _Optional[int] = ..., free_pages: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., leases: _Optional[int] = ..., grants: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., loaded_bytes: _Optional[int] = ..., total_bytes: _Optional[int] = ...) -> None: ...
+    device_busy_s: float
+    def __init__(self, state: _Optional[_Union[StageState, str]] = ..., detail: _Optional[str] = ..., model: _Optional[_Union[ModelInfo, _Mapping]] = ..., epoch: _Optional[int] = ..., total_pages: _Optional[int] = ..., free_pages: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., leases: _Optional[int] = ..., grants: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., loaded_bytes: _Optional[int] = ..., total_bytes: _Optional[int] = ..., device_busy_s: _Optional[float] = ...) -> None: ...

@@ -67,8 +67,9 @@ class ThinkerServicer(object):
     def GenerateText(self, request, context):
         """Writes text from texts and pictures. Events: Queued, any number of TextDelta, one TextDone.
 
-        Status: INVALID_ARGUMENT the request can never work (metadata `bagel-param` names the field); RESOURCE_EXHAUSTED
-        the queue is full; UNAVAILABLE loading or draining; DEADLINE_EXCEEDED; CANCELLED; INTERNAL.
+        Status: INVALID_ARGUMENT the request can never work (metadata `bagel-param` names the field), or is of a task that
+        this Thinker was started without; RESOURCE_EXHAUSTED the queue is full; UNAVAILABLE loading or draining;
+        DEADLINE_EXCEEDED; CANCELLED; INTERNAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

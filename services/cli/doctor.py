@@ -76,8 +76,8 @@ def transport(
     """Measure how KV pages would move between two nodes: listen on one, name it on the other."""
     from bagel.errors import ConfigError
     from bagel.logs import configure_logs
-    from bagel.stage import StageConfig
     from bagel.stage_exit import EXIT_CONFIG
+    from bagel.stage_flags import StageConfig
     from services.cli.link import explain, measure
     from services.cli.link import listen as serve
 

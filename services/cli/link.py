@@ -20,7 +20,7 @@ from bagel import wire
 from bagel.errors import ConfigError
 from bagel.kv_layout import PageRun
 from bagel.rpc import SERVER_OPTIONS, ServicerContext, open_channel
-from bagel.stage import StageConfig
+from bagel.stage_flags import StageConfig
 from bagel.v1 import kv_pb2, kv_pb2_grpc
 from transport.base import DataPlane, Endpoint, FetchReport, FetchRequest, Region, in_order
 from transport.errors import TransportError

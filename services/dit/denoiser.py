@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from bagel.contexts import Role
-from bagel.errors import IncompleteContextError
+from bagel.errors import IncompleteContextError, RequestError
 from bagel.kv_layout import KvLayout
 from bagel.model.attention import Attention
 from bagel.model.embeddings import grid_position_ids, tokens_to_latent
@@ -35,20 +35,34 @@ class Context:
 
 
 class Denoiser:
-    """The DiT's model. One picture at a time."""
+    """The DiT's model. `most_tokens` bounds a context."""
 
-    def __init__(self, model: DitModel, layout: KvLayout, attention: Attention, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: DitModel,
+        layout: KvLayout,
+        attention: Attention,
+        device: torch.device,
+        *,
+        most_tokens: int | None = None,
+    ) -> None:
         self.model, self.layout, self.device = model, layout, device
-        self._attention = attention
+        self._attention, self._most_tokens = attention, most_tokens
 
     def load(
         self, contexts: Sequence[Context], pool: Tensor, size: tuple[int, int], observe: Observe = observe_nothing
     ) -> "Canvas":
         """Copy contexts from pages [P, K, L, 2, T, d] into buffers for pictures of (height, width) pixels.
 
-        The pages may be given back afterwards. Raises IncompleteContextError when gen or a page is missing.
+        The pages may be given back afterwards. Raises IncompleteContextError when gen or a page is missing,
+        RequestError when a context is too long.
         """
         _check_contexts(contexts, self.layout)
+        longest = max(context.tokens for context in contexts)
+        if self._most_tokens is not None and longest > self._most_tokens:
+            raise RequestError(
+                f"the context has {longest} tokens, this DiT takes {self._most_tokens} (--max-model-len)"
+            )
         side = self.model.config.token_pixels
         grid = size[0] // side, size[1] // side
         buffers = BranchBuffers(self.layout, [c.tokens for c in contexts], grid[0] * grid[1] + 2, self.device)

@@ -7,7 +7,6 @@ cancelled; a fetch is cancelled at once.
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bagel.device_thread import DeviceThread
 from bagel.errors import DeadlineError
 from bagel.images import encode
 from bagel.model.device import explained
@@ -151,12 +151,12 @@ class DitEngine:
         fetcher: Fetcher,
         scheduler: Scheduler,
         noise: NoiseSource,
-        device_thread: ThreadPoolExecutor,
+        device: DeviceThread,
         metrics: DitMetrics,
         observe: Observe = observe_no_request,
     ) -> None:
         self.denoiser, self.fetcher, self.scheduler = denoiser, fetcher, scheduler
-        self._noise, self._device_thread, self._observe, self._metrics = noise, device_thread, observe, metrics
+        self._noise, self._device, self._observe, self._metrics = noise, device, observe, metrics
         self._tickets: dict[str, Ticket] = {}
         self._wake = asyncio.Event()
 
@@ -194,8 +194,10 @@ class DitEngine:
                 decision = self.scheduler.schedule(time.monotonic())
                 for request_id in decision.expired:
                     self._fail(self._tickets[request_id], DeadlineError("the deadline passed in the DiT"))
-                for work in decision.work:
-                    await self._execute(work, self._tickets[work.request_id])
+                for work, ticket in [(work, self._tickets[work.request_id]) for work in decision.work]:
+                    # It may have ended while another request of this step was on the device.
+                    if self._tickets.get(work.request_id) is ticket:
+                        await self._execute(work, ticket)
                 if not decision.work:
                     await sleep_until(self._wake, self.scheduler.next_deadline_s())
         finally:
@@ -359,7 +361,7 @@ class DitEngine:
 
     async def _on_device(self, function: Callable[..., T], *arguments: object) -> T:
         """Run on the device thread; when cancelled, wait until the device is done with it."""
-        return await finish(asyncio.get_running_loop().run_in_executor(self._device_thread, function, *arguments))
+        return await finish(self._device.run(function, *arguments))
 
 
 def _synchronize(state: Tensor) -> None:

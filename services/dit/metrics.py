@@ -11,10 +11,10 @@ TRANSPORT = ("transport",)
 
 
 class DitMetrics:
-    """One registry a process."""
+    """In its process's registry."""
 
-    def __init__(self) -> None:
-        self.registry = at = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = at = registry
         self.requests = RequestCounter("bagel_dit_requests_total", at)
         self.queue_s = self._seconds("queue", "From a request's arrival to its first work, the transfer included")
         self.load_s = self._seconds("load", "A context from its pages into the buffers of a picture")

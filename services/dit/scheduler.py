@@ -1,7 +1,8 @@
 """Which request the DiT works on. Pure: no torch, no clock, no transport.
 
-One request at a time is denoised; the others wait in a bounded queue while their contexts are fetched, and the first
-whose context is here comes next. Between two steps every request may be cancelled or expire.
+Up to `max_num_seqs` requests are denoised at once, a step each in turns; the others wait in a bounded queue while their
+contexts are fetched, and the first whose context is here comes next. Between two steps every request may be cancelled
+or expire.
 """
 
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from bagel.errors import OverloadedError, RequestError
 
 
 class Phase(Enum):
-    """What the running request needs next."""
+    """What a running request needs next."""
 
     LOAD = "load"
     STEP = "step"
@@ -41,21 +42,21 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now: at most one piece of work, and requests whose deadline has passed."""
+    """What to do now: a piece of work for every running request, and requests whose deadline has passed."""
 
     work: tuple[Work, ...]
     expired: tuple[str, ...]
 
 
 class Scheduler:
-    """The DiT's queue and the state of its running request."""
+    """The DiT's queue and the state of its running requests."""
 
-    def __init__(self, *, max_queue: int) -> None:
-        self._max_queue = max_queue
+    def __init__(self, *, max_queue: int, max_num_seqs: int) -> None:
+        self._max_queue, self._max_num_seqs = max_queue, max_num_seqs
         self._waiting: OrderedDict[str, Job] = OrderedDict()
         self._fetched: set[str] = set()
-        self._running: Job | None = None
-        self._next: Work | None = None
+        self._running: dict[str, Job] = {}
+        self._next: dict[str, Work] = {}  # of every running request
 
     @property
     def queued(self) -> int:
@@ -65,11 +66,11 @@ class Scheduler:
     @property
     def running(self) -> int:
         """Requests being denoised."""
-        return int(self._running is not None)
+        return len(self._running)
 
     def submit(self, job: Job) -> int:
         """Queue a request; its position. Raises RequestError or OverloadedError."""
-        if job.request_id in self._waiting or (self._running and self._running.request_id == job.request_id):
+        if job.request_id in self._waiting or job.request_id in self._running:
             raise RequestError(f"request {job.request_id} is already here", param="request.id")
         if len(self._waiting) >= self._max_queue:
             raise OverloadedError(f"{len(self._waiting)} requests are waiting for the DiT already; try again later")
@@ -83,40 +84,41 @@ class Scheduler:
 
     def schedule(self, now_s: float) -> Decision:
         """Decide what runs now; report the outcome with `done`."""
-        jobs = [*self._waiting.values(), *([self._running] if self._running else [])]
+        jobs = [*self._waiting.values(), *self._running.values()]
         expired = tuple(job.request_id for job in jobs if job.deadline_s <= now_s)
         for request_id in expired:
             self.remove(request_id)
-        first = next((request_id for request_id in self._waiting if request_id in self._fetched), None)
-        if self._running is None and first is not None:
-            self._running = self._waiting.pop(first)
-            self._fetched.remove(first)
-            self._next = Work(first, Phase.LOAD, 0, 0)
-        return Decision((self._next,) if self._next else (), expired)
+        for request_id in [request_id for request_id in self._waiting if request_id in self._fetched]:
+            if len(self._running) >= self._max_num_seqs:
+                break
+            self._running[request_id] = self._waiting.pop(request_id)
+            self._fetched.remove(request_id)
+            self._next[request_id] = Work(request_id, Phase.LOAD, 0, 0)
+        return Decision(tuple(self._next.values()), expired)
 
     def done(self, work: Work) -> None:
         """Record that work was executed. Work of requests that are gone is ignored."""
-        if self._running is None or work != self._next:
+        if self._next.get(work.request_id) != work:
             return
-        job = self._running
+        job = self._running[work.request_id]
         match work.phase:
             case Phase.LOAD:
-                self._next = Work(job.request_id, Phase.STEP, 0, 0)
+                self._next[job.request_id] = Work(job.request_id, Phase.STEP, 0, 0)
             case Phase.STEP if work.step + 1 < job.steps:
-                self._next = Work(job.request_id, Phase.STEP, work.picture, work.step + 1)
+                self._next[job.request_id] = Work(job.request_id, Phase.STEP, work.picture, work.step + 1)
             case Phase.STEP:
-                self._next = Work(job.request_id, Phase.DECODE, work.picture, 0)
+                self._next[job.request_id] = Work(job.request_id, Phase.DECODE, work.picture, 0)
             case Phase.DECODE if work.picture + 1 < job.pictures:
-                self._next = Work(job.request_id, Phase.STEP, work.picture + 1, 0)
+                self._next[job.request_id] = Work(job.request_id, Phase.STEP, work.picture + 1, 0)
             case Phase.DECODE:
-                self._running = self._next = None
+                self.remove(job.request_id)
 
     def remove(self, request_id: str) -> None:
         """Forget a request, wherever it is: cancelled, expired or failed."""
         self._waiting.pop(request_id, None)
         self._fetched.discard(request_id)
-        if self._running is not None and self._running.request_id == request_id:
-            self._running = self._next = None
+        self._running.pop(request_id, None)
+        self._next.pop(request_id, None)
 
     def next_deadline_s(self) -> float | None:
         """When the queue must be looked at again though nothing happened."""

@@ -8,9 +8,10 @@ from bagel import __version__, limits, wire
 from bagel.config import ModelConfig
 from bagel.logs import get_logger
 from bagel.model.device import peak_memory_bytes
-from bagel.rpc import ServicerContext, check_request_id, remaining_s
+from bagel.rpc import ServicerContext, remaining_s, try_id
 from bagel.settings import check_seed
 from bagel.stage import StageMonitor
+from bagel.tasks import TaskKind, task_names
 from bagel.v1 import dit_pb2, dit_pb2_grpc, settings_pb2
 from services.dit.engine import DitEngine, Event, FinishedPicture, PictureRequest, PreviewPicture, StepReport, Ticket
 from services.dit.fetcher import FetchedContext
@@ -26,6 +27,8 @@ class Loaded:
 
     config: ModelConfig
     engine: DitEngine
+    tasks: tuple[TaskKind, ...]
+    max_context_tokens: int
     model_name: str
     model_hash: str
     device_name: str
@@ -78,7 +81,7 @@ def _request(request: dit_pb2.GenerateRequest, deadline_s: float) -> PictureRequ
     limits.PREVIEWS.check("previews.count", request.previews.count)
     check_seed(request.seed + count - 1)
     return PictureRequest(
-        request_id=check_request_id(request.request.id),
+        request_id=try_id(request.request),
         handle=request.handle,
         sampler=wire.sampler_from_proto(request.sampler),
         seed=request.seed,
@@ -151,12 +154,13 @@ def _fill_status(status: settings_pb2.StageStatus, loaded: Loaded) -> None:
             token_pixels=loaded.config.token_pixels,
             max_side_px=loaded.config.max_image_side,
             default_side_px=loaded.config.default_image_side,
-            max_context_tokens=places.num_places * layout.page_tokens,
+            max_context_tokens=loaded.max_context_tokens,
             text2img_guidance=wire.guidance_to_proto(loaded.config.text2img_guidance),
             img2img_guidance=wire.guidance_to_proto(loaded.config.img2img_guidance),
             dtype=layout.dtype,
             device=loaded.device_name,
             server_version=__version__,
+            tasks=task_names(loaded.tasks),
         )
     )
     status.total_pages, status.free_pages = places.num_places, places.free_places

@@ -12,11 +12,14 @@ from bagel.defaults import LOG_FORMATS, LOG_LEVELS
 from bagel.errors import ConfigError
 from bagel.limits import HEADER_BYTES, HEADER_S
 from bagel.logs import configure_logs, get_logger
+from bagel.ready import tell_ready
 from bagel.stage_exit import EXIT_CONFIG
 from bagel.tracing import tracing
 from services.gateway.app import make_app
 from services.gateway.config import GatewayConfig
 from services.gateway.connections import BoundedConnection
+from services.gateway.handover import sockets_of
+from services.gateway.sampling_defaults import parse_sampling_defaults
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,18 +43,28 @@ def main(argv: list[str] | None = None) -> int:
             h11_max_incomplete_event_size=HEADER_BYTES.most,
             timeout_keep_alive=int(HEADER_S.most),
             timeout_graceful_shutdown=int(config.drain_s),
-        )
+        ),
+        config.ready_fd,
     )
     get_logger().info("starting", host=config.host, port=config.port)
     # uvicorn raises the signal that stopped it once more when it is done; the last spans are sent after that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tracing("gateway"):
-        server.run()
+        server.run(sockets_of(config.fd))
     return 0 if server.started else EXIT_CONFIG
 
 
 class Server(uvicorn.Server):
-    """Stops taking calls over gRPC when it stops taking requests."""
+    """Says when it takes requests, and stops taking calls over gRPC when it stops taking those."""
+
+    def __init__(self, config: uvicorn.Config, ready_fd: int | None) -> None:
+        super().__init__(config)
+        self._ready_fd = ready_fd
+
+    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        tell_ready(self._ready_fd)
 
     async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
         """Let what runs end, in the same seconds."""
@@ -65,13 +78,29 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     parser = argparse.ArgumentParser(prog="bagel-gateway", description="The gateway of a BAGEL deployment.")
     parser.add_argument("--host", default=base.host)
     parser.add_argument("--port", type=int, default=base.port)
+    parser.add_argument("--fd", type=int, help="a socket that listens already, in place of host and port")
+    parser.add_argument("--ready-fd", type=int, help="a pipe that gets a byte once requests are taken")
+    parser.add_argument(
+        "--wait-stages-s", type=float, default=base.wait_stages_s,
+        help="take no request before the stages are known, for so many seconds at most",
+    )  # fmt: skip
     parser.add_argument("--grpc-bind", help="gRPC address of the public service: host:port; off without it")
     parser.add_argument("--grpc-admin-bind", help="gRPC address for reflection; off without it")
-    parser.add_argument("--thinker", action="append", default=[], help="gRPC address of a Thinker; repeatable")
-    parser.add_argument("--dit", action="append", default=[], help="gRPC address of a DiT; repeatable")
+    for kind, named in (("--thinker", "a Thinker"), ("--dit", "a DiT")):
+        text = f"gRPC address of {named}, or dns:host:port for all that the name has; repeatable"
+        parser.add_argument(kind, action="append", default=[], help=text)
+    parser.add_argument("--master", help="address of the registry that names the stages: host:port")
+    parser.add_argument("--join-token-file", help="file with the secret that the registry asks for")
+    parser.add_argument(
+        "--hang-s", type=float, default=base.hang_s,
+        help="seconds on one piece of work after which a stage's device counts as hung",
+    )  # fmt: skip
+    parser.add_argument("--think", action="store_true", help="think, unless a request says otherwise")
+    parser.add_argument("--default-sampling", help="what is taken where requests are silent, as JSON")
     parser.add_argument("--request-timeout-s", type=float, default=base.request_timeout_s)
     parser.add_argument("--max-queue", type=int, default=base.max_queue, help="cost of requests that may wait")
     parser.add_argument("--max-running", type=int, default=base.max_running, help="requests of a kind a stage gets")
+    parser.add_argument("--max-running-pictures", type=int, help="the same of pictures alone, where it is another")
     parser.add_argument("--api-keys", help="file of API keys; without one everybody may ask")
     parser.add_argument("--key-per-minute", type=float, help="requests a minute of a key; no limit without it")
     parser.add_argument("--key-at-once", type=int, help="requests on their way of a key; no limit without it")
@@ -89,13 +118,21 @@ def _config(argv: list[str] | None) -> GatewayConfig:
         return GatewayConfig(
             host=options.host,
             port=options.port,
+            fd=options.fd,
+            ready_fd=options.ready_fd,
+            wait_stages_s=options.wait_stages_s,
             grpc_bind=options.grpc_bind,
             grpc_admin_bind=options.grpc_admin_bind,
             thinkers=tuple(options.thinker),
             dits=tuple(options.dit),
+            master=options.master,
+            join_token_file=options.join_token_file,
+            hang_s=options.hang_s,
+            default_sampling=parse_sampling_defaults(options.default_sampling, think=options.think),
             request_timeout_s=options.request_timeout_s,
             max_queue=options.max_queue,
             max_running=options.max_running,
+            max_running_pictures=options.max_running_pictures,
             api_keys=options.api_keys,
             key_per_minute=options.key_per_minute,
             key_at_once=options.key_at_once,

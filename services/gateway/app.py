@@ -12,14 +12,17 @@ from starlette.exceptions import HTTPException
 from bagel import __version__
 from bagel.errors import BagelError
 from bagel.logs import get_logger
+from bagel.master import read_token
 from bagel.rpc import REQUEST_ID_KEY
 from services.gateway.bodies import BoundedBodies
 from services.gateway.chat import ChatEndpoint
 from services.gateway.config import GatewayConfig
+from services.gateway.discovery import Discovery, check_addresses
 from services.gateway.documentation import Documentation
 from services.gateway.door.callers import Callers
 from services.gateway.door.server import Door
 from services.gateway.errors import ApiError, from_bagel, invalid_request
+from services.gateway.handover import until_known
 from services.gateway.headers import BoundedHeaders
 from services.gateway.images import ImagesEndpoint
 from services.gateway.key_check import KeyCheck, Keys, caller_of
@@ -38,11 +41,14 @@ from services.gateway.tracing import TracedRequests
 def make_app(config: GatewayConfig) -> FastAPI:
     """The application; it connects to the stages when it starts and never waits for them. Raises ConfigError."""
 
-    responses, keys = response_counter(), _keys(config)
+    responses, keys, token = response_counter(), _keys(config), read_token(config.join_token_file)
+    check_addresses((*config.thinkers, *config.dits))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        stages = Stages.connect(config.thinkers, config.dits)
+        stages = Stages(config.hang_s)
+        discovery = Discovery(stages, config, token)
+        discovery.open()
         app.state.stages = stages
         app.state.serving = serving = Serving(stages, config)
         serving.metrics.registry.register(responses)
@@ -52,9 +58,11 @@ def make_app(config: GatewayConfig) -> FastAPI:
         app.state.images = ImagesEndpoint(serving, app.state.links)
         app.state.door = door = Door(serving, Callers(keys), bind=config.grpc_bind, admin_bind=config.grpc_admin_bind)
         await door.open()
+        await until_known(stages, config.wait_stages_s)
         yield
         await door.start_closing(config.drain_s)
         await serving.close()
+        await discovery.close()
         await stages.close()
 
     # FastAPI's own pages load scripts from another host, and it does not know what the endpoints parse by themselves.

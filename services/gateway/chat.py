@@ -11,8 +11,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from bagel.errors import BagelError
 from bagel.logs import get_logger
 from services.gateway.bodies import Hold, hold_of
+from services.gateway.calls import Call
 from services.gateway.errors import ApiError, from_bagel
-from services.gateway.pipeline import Admitted, Call, Happening, ImageResult, Progress, TextDelta, TextResult, Waiting
+from services.gateway.happenings import Admitted, Happening, ImageResult, Progress, TextDelta, TextResult, Waiting
 from services.gateway.responses import DONE, Answer, comment, event, place_comment
 from services.gateway.schemas import ChatRequest, parse_chat_request
 from services.gateway.serving import Serving, parse_json
@@ -51,7 +52,8 @@ class ChatEndpoint:
         serving.gate.check_room(draws="image" in (parsed.modalities or ()))
         async with call.in_time():
             pictures = await load_pictures(urls, serving.fetcher, hold)
-            task = await asyncio.to_thread(make_task, parsed, pictures, serving.stages.limits())
+            defaults = serving.config.default_sampling
+            task = await asyncio.to_thread(make_task, parsed, pictures, serving.stages.limits(), defaults)
             await serving.decoding.check([(param, data) for (param, _), data in zip(urls, task.images, strict=True)])
         return task
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from services.gateway.decoding import DecodingPool
+from services.gateway.happenings import Drawn
 from services.gateway.masks import check_mask, keep_unmasked
-from services.gateway.pipeline import Drawn
 from services.gateway.tasks import Task
 
 

@@ -13,9 +13,10 @@ from bagel import limits
 from bagel.errors import DeadlineError
 from bagel.waiting import sleep_until
 from services.gateway.admission import Line, LineFullError, Wanted
+from services.gateway.calls import LATE, Call
 from services.gateway.costs import LEAST, cost_of
 from services.gateway.errors import rate_limited
-from services.gateway.pipeline import LATE, Admitted, Call, Happening, Waiting
+from services.gateway.happenings import Admitted, Happening, Waiting
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
 
@@ -25,10 +26,13 @@ TELL_S = 1.0  # between two words about a place
 class Gate:
     """One line for texts, which the Thinkers write, and one for pictures, which the DiTs draw."""
 
-    def __init__(self, stages: Stages, *, max_queue: int, max_running: int) -> None:
+    def __init__(
+        self, stages: Stages, *, max_queue: int, max_running: int, max_running_pictures: int | None = None
+    ) -> None:
         self._stages = stages
         # A stage that was told to let few wait refuses what is beyond.
-        self._slots = min(max_running, max_queue + 1)
+        most = {"text": max_running, "picture": max_running_pictures or max_running}
+        self._slots = {kind: min(running, max_queue + 1) for kind, running in most.items()}
         self.lines = {
             kind: Line(max_waiting_cost=max_queue, max_waiting_bytes=limits.WAITING_BYTES.most)
             for kind in ("text", "picture")
@@ -99,7 +103,7 @@ class Gate:
     def _advance(self, kind: str) -> None:
         stages = self._stages.thinkers if kind == "text" else self._stages.dits
         # Without any, requests go on and learn what is missing.
-        slots = self._slots * max(1, sum(stage.ready for stage in stages))
+        slots = self._slots[kind] * max(1, sum(stage.ready for stage in stages))
         for request_id in self.lines[kind].start(slots, time.monotonic()):
             self._begins[request_id].set()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bagel.images import OUTPUT_MIME_TYPES
+from services.gateway.happenings import Drawn, ImageResult, Preview, TextResult
 from services.gateway.image_schemas import ImageRequest
-from services.gateway.pipeline import Drawn, ImageResult, Preview, TextResult
 from services.gateway.responses import Answer, Json
 
 Link = Callable[[bytes, str], str]  # picture and MIME type -> URL

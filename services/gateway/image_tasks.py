@@ -1,7 +1,7 @@
 """Requests of the images endpoints -> tasks. Pictures arrive as bytes and are looked at elsewhere (`decoding`)."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from bagel.contexts import Output
 from bagel.errors import RequestError
@@ -16,13 +16,17 @@ from bagel.settings import (
 )
 from services.gateway.image_schemas import POINTS_BY_QUALITY, ImageRequest
 from services.gateway.prompts import Picture, message_segments, negative_text
+from services.gateway.sampling_defaults import NO_DEFAULTS, SamplingDefaults
 from services.gateway.tasks import RANDOM_SEED_BITS, Task, check_length, guidance_of
 
 JPEG_QUALITY = 95
 
 
-def make_image_task(request: ImageRequest, pictures: Sequence[bytes], limits: ModelLimits) -> Task:
+def make_image_task(
+    request: ImageRequest, pictures: Sequence[bytes], limits: ModelLimits, defaults: SamplingDefaults = NO_DEFAULTS
+) -> Task:
     """Resolve a request; with pictures it is an edit. Raises RequestError naming the field."""
+    sent, request = request.model_fields_set, defaults.fill(request)
     parts: list[str | Picture] = [*(Picture(index) for index in range(len(pictures))), request.prompt]
     segments = message_segments(parts, raw=False, param="prompt")
     check_length(segments, limits, param="prompt")
@@ -43,7 +47,7 @@ def make_image_task(request: ImageRequest, pictures: Sequence[bytes], limits: Mo
         quality=_quality(request),
         count=request.n,
         previews=request.partial_images if request.stream else 0,
-        ignored=_ignored(request),
+        ignored=_ignored(request, sent),
     )
 
 
@@ -81,9 +85,9 @@ def _quality(request: ImageRequest) -> int:
     return max(1, request.output_compression)
 
 
-def _ignored(request: ImageRequest) -> tuple[str, ...]:
+def _ignored(request: ImageRequest, sent: Set[str]) -> tuple[str, ...]:
     unused = {"moderation", "input_fidelity", "user", "safety_identifier"}
     unused |= set() if request.think else {"max_think_tokens"}
     unused |= set() if request.stream else {"partial_images"}
     unused |= {"quality"} if request.num_inference_steps is not None else set()
-    return tuple(sorted(unused & request.model_fields_set))
+    return tuple(sorted(unused & sent))

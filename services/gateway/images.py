@@ -14,22 +14,14 @@ from starlette.types import Message
 from bagel import limits
 from bagel.errors import BagelError
 from bagel.logs import get_logger
+from services.gateway.calls import Call
 from services.gateway.edit_files import EditFiles, SentPicture
 from services.gateway.errors import ApiError, from_bagel, invalid_request
+from services.gateway.happenings import Admitted, Happening, ImageResult, Preview, Progress, TextResult, Waiting
 from services.gateway.image_responses import ImageAnswer
 from services.gateway.image_schemas import EditRequest, ImageRequest, parse_edit, parse_generation
 from services.gateway.image_tasks import make_image_task
 from services.gateway.picture_links import PictureLinks
-from services.gateway.pipeline import (
-    Admitted,
-    Call,
-    Happening,
-    ImageResult,
-    Preview,
-    Progress,
-    TextResult,
-    Waiting,
-)
 from services.gateway.responses import Answer, comment, event, place_comment
 from services.gateway.serving import Serving, parse_json
 
@@ -54,7 +46,9 @@ class ImagesEndpoint:
         serving = self._serving
         model, call = serving.model_for(parsed.model), serving.call(request, parsed.timeout_s)
         pictures = [picture.data for picture in files.pictures]
-        task = await asyncio.to_thread(make_image_task, parsed, pictures, serving.stages.limits())
+        task = await asyncio.to_thread(
+            make_image_task, parsed, pictures, serving.stages.limits(), serving.config.default_sampling
+        )
         await serving.until_disconnect(request, call, self._look_at(files, call))
 
         def link(data: bytes, mime: str) -> str:

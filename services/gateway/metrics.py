@@ -12,7 +12,7 @@ from bagel.logs import bound_logger
 from bagel.tracing import annotate, here, record
 from services.gateway.admission import Line
 from services.gateway.errors import ApiError, from_bagel
-from services.gateway.pipeline import Admitted, Happening, ImageResult, TextResult
+from services.gateway.happenings import Admitted, Happening, ImageResult, TextResult, TriedAgain
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
 
@@ -29,6 +29,7 @@ class GatewayMetrics:
         self._requests = Counter(
             "bagel_requests_total", "Requests by task and outcome", ("task", "outcome"), registry=at
         )
+        self._tries = Counter("bagel_tries_again_total", "Requests taken from a lost stage", ("stage",), registry=at)
         self._running = Gauge("bagel_running_requests", "Requests on their way", ("task",), registry=at)
         self._waiting = Gauge("bagel_waiting_requests", "Requests in a line, by kind", ("kind",), registry=at)
         self._request_s = Histogram("bagel_request_seconds", "Whole requests", ("task",), buckets=SECONDS, registry=at)
@@ -92,6 +93,8 @@ class GatewayMetrics:
             self._parts(queue=what.queue_s)
             now = time.monotonic()
             record(here(), "queue", now - what.queue_s, now)
+        if isinstance(what, TriedAgain):
+            self._tries.labels(what.stage).inc()
         if isinstance(what, TextResult):
             self._parts(thinker_queue=what.work.queue_s, first_token=what.work.first_token_s, decode=what.work.decode_s)
         if isinstance(what, ImageResult):

@@ -8,7 +8,7 @@ from typing import Any
 
 from bagel.images import OUTPUT_MIME_TYPES
 from bagel.v1 import thinker_pb2
-from services.gateway.pipeline import Drawn, ImageResult, TextResult, Waiting
+from services.gateway.happenings import Drawn, ImageResult, TextResult, Waiting
 from services.gateway.tasks import Task
 
 Json = dict[str, Any]

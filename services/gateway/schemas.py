@@ -127,6 +127,10 @@ class ChatRequest(GuidanceFields):
     """Newer name of `max_tokens`, and stronger."""
     temperature: Annotated[float, within(limits.TEMPERATURE)] | None = None
     top_p: Annotated[float, within(limits.TOP_P)] | None = None
+    top_k: Annotated[int, within(limits.TOP_K)] | None = None
+    """Draw from so many of the likeliest tokens; 0 is all of them."""
+    repetition_penalty: Annotated[float, within(limits.REPETITION_PENALTY)] | None = None
+    """More than 1 holds back tokens that were in the prompt or written already; also where the likeliest is taken."""
     think: bool = False
     """Write a thought first; with a picture, `choices[0]` holds it and `choices[1]` the picture."""
     max_think_tokens: Tokens | None = None

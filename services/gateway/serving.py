@@ -14,14 +14,16 @@ from bagel.errors import RequestError
 from bagel.limits import JSON_PARTS
 from bagel.logs import get_logger
 from bagel.waiting import settle
+from services.gateway.calls import Call
 from services.gateway.config import GatewayConfig
 from services.gateway.decoding import DecodingPool
 from services.gateway.errors import CLIENT_CLOSED_REQUEST, ApiError, invalid_request
 from services.gateway.fetching import PictureFetcher
 from services.gateway.gate import Gate
+from services.gateway.happenings import Happening
 from services.gateway.key_check import caller_of
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.pipeline import Call, Happening, run_image, run_text
+from services.gateway.pipeline import run
 from services.gateway.request_ids import request_id_of, sent_id_of
 from services.gateway.stages import Stages
 from services.gateway.tasks import Task
@@ -61,7 +63,10 @@ class Serving:
 
     def __init__(self, stages: Stages, config: GatewayConfig) -> None:
         self.stages, self.config = stages, config
-        self.gate = Gate(stages, max_queue=config.max_queue, max_running=config.max_running)
+        self.gate = Gate(
+            stages, max_queue=config.max_queue, max_running=config.max_running,
+            max_running_pictures=config.max_running_pictures,
+        )  # fmt: skip
         self.decoding = DecodingPool(config.decoders)
         self.fetcher = PictureFetcher() if config.fetch_images else None
         self.running, self.metrics = Running(), GatewayMetrics(stages, self.gate.lines)
@@ -92,7 +97,6 @@ class Serving:
 
     def run(self, task: Task, call: Call) -> AsyncGenerator[Happening, None]:
         """What happens on a task's way through the line and the stages."""
-        run = run_text if task.sampler is None else run_image
         return self.metrics.watched(task, self.gate.admitted(task, call, run(task, self.stages, call)))
 
     async def read_body(self, request: Request) -> bytes:

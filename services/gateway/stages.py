@@ -1,112 +1,71 @@
-"""The stages that this gateway knows: their addresses, how they are, and which one takes the next request.
+"""The stages that this gateway knows, and which one takes the next request.
 
-Watches every stage in the background. A stage may come, go and come back at any time and in any order.
+Addresses come and go (`discovery`); every stage is watched in the background (`stage`).
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-import grpc
-
 from bagel import wire
-from bagel.errors import NotReadyError
-from bagel.logs import get_logger
-from bagel.rpc import open_channel
+from bagel.errors import NotReadyError, RequestError
 from bagel.settings import ModelLimits
-from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
+from bagel.v1 import settings_pb2
+from bagel.waiting import sleep_until
+from services.gateway.calls import Call
+from services.gateway.stage import Stage, watch
 
-STATUS_TIMEOUT_S = 2.0
-MAX_LATE_ANSWERS = 3
-WATCH_READY_S = 2.0
-WATCH_WAITING_S = 0.2
-_STATE_NAMES = {
-    settings_pb2.STAGE_STATE_LOADING: "loading",
-    settings_pb2.STAGE_STATE_READY: "ready",
-    settings_pb2.STAGE_STATE_DRAINING: "draining",
-    settings_pb2.STAGE_STATE_FAILED: "failed",
-}
-
-
-@dataclass(slots=True)
-class Stage:
-    """One Thinker or DiT."""
-
-    kind: str
-    address: str
-    channel: grpc.aio.Channel
-    stub: thinker_pb2_grpc.ThinkerStub | dit_pb2_grpc.DitStub
-    status: settings_pb2.StageStatus | None = None
-    problem: str = "not tried yet"
-    in_flight: int = 0
-    was_ready: bool = False  # at least once
-
-    @property
-    def ready(self) -> bool:
-        """Whether it takes requests."""
-        return self.status is not None and self.status.state == settings_pb2.STAGE_STATE_READY
-
-    @property
-    def detail(self) -> str:
-        """What it is doing, for people."""
-        return self.problem if self.status is None else self.status.detail
-
-    def describe(self) -> dict[str, str | int]:
-        """For `/readyz`; as old as the last look at the stage."""
-        known: dict[str, str | int] = {"stage": self.kind, "address": self.address, "detail": self.detail}
-        status = self.status
-        if status is None:
-            return known | {"state": "unreachable"}
-        known["state"] = _STATE_NAMES.get(status.state, "unknown")
-        if not self.ready:
-            return known | {"loaded_bytes": status.loaded_bytes, "total_bytes": status.total_bytes}
-        return known | {
-            "device": status.model.device,
-            "dtype": status.model.dtype,
-            "peak_memory_bytes": status.peak_memory_bytes,
-            "total_pages": status.total_pages,
-            "free_pages": status.free_pages,
-            "running": status.running,
-            "queued": status.queued,
-        }
+HANG_S = 10.0
+# What a request waits for stages that were there before: a lone one that died is told of soon, of several one returns.
+ALONE_S, SEVERAL_S = 1.5, 20.0
 
 
 @dataclass(slots=True)
 class Stages:
-    """All of them."""
+    """All of them. Needs a running event loop."""
 
+    hang_s: float = HANG_S
     thinkers: list[Stage] = field(default_factory=list)
     dits: list[Stage] = field(default_factory=list)
-    _watchers: list["asyncio.Task[None]"] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)  # what keeps addresses from being known, by source
+    _watchers: dict[Stage, "asyncio.Task[None]"] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @classmethod
-    def connect(cls, thinkers: Sequence[str], dits: Sequence[str]) -> "Stages":
-        """Open channels and start watching. Needs a running event loop; never fails."""
-        stages = cls()
-        for address in thinkers:
-            channel = open_channel(address)
-            stages.thinkers.append(Stage("thinker", address, channel, thinker_pb2_grpc.ThinkerStub(channel)))
-        for address in dits:
-            channel = open_channel(address)
-            stages.dits.append(Stage("dit", address, channel, dit_pb2_grpc.DitStub(channel)))
-        stages._watchers = [asyncio.create_task(_watch(stage)) for stage in (*stages.thinkers, *stages.dits)]
-        return stages
+    def add(self, kind: str, address: str) -> None:
+        """A stage's address, new or known; it is watched from now on."""
+        stages = self._of(kind)
+        known = next((stage for stage in stages if stage.address == address), None)
+        if known is not None:
+            known.listed = True
+            return
+        stage = Stage.at(kind, address)
+        stages.append(stage)
+        watching = asyncio.create_task(watch(stage, hang_s=self.hang_s, changed=self._tell))
+        watching.add_done_callback(lambda _: self._forget(stage))
+        self._watchers[stage] = watching
+
+    def unlist(self, kind: str, address: str) -> None:
+        """Nobody names this address any more; a stage that still answers there works on."""
+        for stage in self._of(kind):
+            if stage.address == address:
+                stage.listed = False
 
     async def close(self) -> None:
         """Stop watching and close every channel."""
-        for watcher in self._watchers:
+        watchers = list(self._watchers.values())
+        for watcher in watchers:
             watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        for stage in (*self.thinkers, *self.dits):
-            await stage.channel.close()
+        await asyncio.gather(*watchers, return_exceptions=True)
 
-    def thinker(self) -> Stage:
-        """The least loaded Thinker. Raises NotReadyError."""
-        return _pick(self.thinkers, "Thinker")
+    async def thinker(self, task: str, call: Call, avoid: Collection[Stage] = ()) -> Stage:
+        """The least loaded Thinker that has a task, rather none of `avoid`. Raises NotReadyError, RequestError."""
+        self._check_task(task)
+        return await self._wait(call, self.thinkers, lambda: self._thinker(task, avoid))
 
-    def dit(self, thinker: Stage) -> Stage:
-        """The least loaded DiT that has the Thinker's model. Raises NotReadyError."""
-        return _pick([dit for dit in self.dits if not dit.ready or _same_model(thinker, dit)], "DiT")
+    async def dit(self, thinker: Stage, call: Call, avoid: Collection[Stage] = ()) -> Stage:
+        """The least loaded DiT that has the Thinker's model, rather none of `avoid`. Raises NotReadyError."""
+        return await self._wait(call, self.dits, lambda: self._dit(thinker, avoid))
 
     def missing(self) -> list[str]:
         """What keeps requests from being served; empty when every task works."""
@@ -114,9 +73,11 @@ class Stages:
         for stages, name in ((self.thinkers, "thinker"), (self.dits, "dit")):
             if not any(stage.ready for stage in stages):
                 reasons += [f"{name} at {s.address}: {s.detail}" for s in stages] or [f"no {name} is known"]
-        if not reasons and not any(_same_model(t, d) for t in self.thinkers for d in self.dits if t.ready and d.ready):
-            reasons.append("thinker and dit serve different models: start both with the same one")
-        return reasons
+        if reasons:
+            return reasons + list(self.notes.values())
+        if not any(_same_model(t, d) for t in self.thinkers for d in self.dits if t.ready and d.ready):
+            return ["thinker and dit serve different models: start both with the same one"]
+        return []
 
     def started(self) -> bool:
         """Whether a Thinker and a DiT were ready once: until then a slow load is no failure."""
@@ -127,8 +88,8 @@ class Stages:
         return [stage.describe() for stage in (*self.thinkers, *self.dits)]
 
     def model(self) -> settings_pb2.ModelInfo:
-        """What the Thinker serves. Raises NotReadyError."""
-        status = self.thinker().status
+        """What a Thinker serves. Raises NotReadyError."""
+        status = _pick(self.thinkers, "Thinker", ()).status
         assert status is not None
         return status.model
 
@@ -136,67 +97,54 @@ class Stages:
         """What its model can do. Raises NotReadyError."""
         return wire.limits_from_proto(self.model())
 
+    def _of(self, kind: str) -> list[Stage]:
+        return self.thinkers if kind == "thinker" else self.dits
 
-async def _watch(stage: Stage) -> None:
-    late = 0
-    connection = _Connection(stage.channel)
-    try:
+    def _forget(self, stage: Stage) -> None:
+        self._of(stage.kind).remove(stage)
+        del self._watchers[stage]
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake those who wait for a stage."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _check_task(self, task: str) -> None:
+        ready = [stage for stage in self.thinkers if stage.ready]
+        if ready and not any(stage.serves(task) for stage in ready):
+            served = sorted({name for stage in ready if stage.status for name in stage.status.model.tasks})
+            raise RequestError(f"this server was started without {task}; it has {', '.join(served)}", param="model")
+
+    def _thinker(self, task: str, avoid: Collection[Stage]) -> Stage:
+        return _pick([stage for stage in self.thinkers if not stage.ready or stage.serves(task)], "Thinker", avoid)
+
+    def _dit(self, thinker: Stage, avoid: Collection[Stage]) -> Stage:
+        return _pick([dit for dit in self.dits if not dit.ready or _same_model(thinker, dit)], "DiT", avoid)
+
+    async def _wait(self, call: Call, stages: Sequence[Stage], choose: Callable[[], Stage]) -> Stage:
+        """What is chosen now, or once a stage that was ready before has come back."""
+        patience_s = SEVERAL_S if len(stages) > 1 else ALONE_S
+        until_s = min(call.deadline_s, time.monotonic() + patience_s)
         while True:
-            was_ready = stage.ready
+            changed = self._changed
             try:
-                stage.status = await stage.stub.GetStatus(settings_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
-                late = 0
-            except grpc.aio.AioRpcError as error:
-                # A busy machine may answer late; only one that is late again and again is away.
-                late += error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-                if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED or late >= MAX_LATE_ANSWERS:
-                    stage.status, stage.problem = None, _unreachable(error)
-            stage.was_ready |= stage.ready
-            if stage.ready != was_ready:
-                get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
-            if stage.ready:
-                await connection.wait_lost(WATCH_READY_S)
-            else:
-                await asyncio.sleep(WATCH_WAITING_S)
-    finally:
-        connection.close()
+                return choose()
+            except NotReadyError:
+                if time.monotonic() >= until_s or not any(stage.was_ready for stage in stages):
+                    raise
+            await sleep_until(changed, until_s)
 
 
-class _Connection:
-    """Notices at once when a channel's connection ends: a stage that died is away before the next look at it."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
-        # One for as long as the connection stands: gRPC cannot take back a watch on a channel's state.
-        self._lost: asyncio.Future[None] | None = None
-
-    async def wait_lost(self, timeout_s: float) -> None:
-        """Until the connection ends, or the time does."""
-        if self._lost is None or self._lost.done():
-            self._lost = asyncio.ensure_future(self._channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
-        await asyncio.wait({self._lost}, timeout=timeout_s)
-
-    def close(self) -> None:
-        """Stop watching; the channel is closed next."""
-        if self._lost is not None:
-            self._lost.cancel()
-
-
-def _unreachable(error: grpc.aio.AioRpcError) -> str:
-    """The last cause alone: gRPC's own text repeats the address for every attempt."""
-    cause = (error.details() or error.code().name).rsplit("last error: ", 1)[-1]
-    return f"cannot be reached yet ({cause.rsplit('connect: ', 1)[-1]})"
-
-
-def _pick(stages: Sequence[Stage], name: str) -> Stage:
+def _pick(stages: Sequence[Stage], name: str, avoid: Collection[Stage]) -> Stage:
     ready = [stage for stage in stages if stage.ready]
     if not ready:
-        details = "; ".join(f"{s.address}: {s.detail}" for s in stages) or "none is configured"
+        details = "; ".join(f"{s.address}: {s.detail}" for s in stages) or "none is known"
         raise NotReadyError(f"no {name} is ready ({details})")
-    return min(ready, key=lambda stage: stage.in_flight)
+    return min(ready, key=lambda stage: (stage in avoid, stage.load))
 
 
 def _same_model(thinker: Stage, dit: Stage) -> bool:
-    assert thinker.status is not None
-    assert dit.status is not None
+    if thinker.status is None or dit.status is None:
+        return False
     return thinker.status.model.model_hash == dit.status.model.model_hash

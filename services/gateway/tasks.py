@@ -4,7 +4,7 @@ Pure but for random seeds; pictures travel on as they were sent, and are looked 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from bagel.contexts import Output, Role
@@ -21,6 +21,7 @@ from bagel.settings import (
     check_output_size,
 )
 from services.gateway.prompts import Picture, Segment, Text, message_segments, negative_text
+from services.gateway.sampling_defaults import NO_DEFAULTS, SamplingDefaults
 from services.gateway.schemas import ChatRequest, GuidanceFields, TextPart
 
 RANDOM_SEED_BITS = 32
@@ -29,7 +30,9 @@ _PICTURE_FIELDS = (
     "cfg_renorm_type", "cfg_renorm_min", "timestep_shift", "output_format",
 )  # fmt: skip
 _GUIDANCE_FIELDS = ("negative_prompt", "cfg_img_scale", "cfg_interval", "cfg_renorm_type", "cfg_renorm_min")
-_WRITING_FIELDS = ("max_tokens", "max_completion_tokens", "max_think_tokens", "temperature", "top_p")
+_WRITING_FIELDS = (
+    "max_tokens", "max_completion_tokens", "max_think_tokens", "temperature", "top_p", "top_k", "repetition_penalty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,11 @@ class Task:
         )
 
 
-def make_task(request: ChatRequest, pictures: Sequence[bytes], limits: ModelLimits) -> Task:
+def make_task(
+    request: ChatRequest, pictures: Sequence[bytes], limits: ModelLimits, defaults: SamplingDefaults = NO_DEFAULTS
+) -> Task:
     """Resolve a request with its pictures, encoded, in order. Raises RequestError naming the field."""
+    sent, request = request.model_fields_set, defaults.fill(request)
     output = Output.IMAGE if "image" in (request.modalities or ()) else Output.TEXT
     sampler = _sampler(request, limits.guidance(edits=bool(pictures)))
     size = _size(request, limits, edits=bool(pictures)) if output is Output.IMAGE else None
@@ -88,7 +94,7 @@ def make_task(request: ChatRequest, pictures: Sequence[bytes], limits: ModelLimi
         negative_prompt=negative_text(request.negative_prompt) if request.negative_prompt else None,
         size=size,
         output_format=request.output_format,
-        ignored=_ignored(request, output, sampler, writes=writes),
+        ignored=_ignored(request, sent, output, sampler, writes=writes),
     )
 
 
@@ -164,11 +170,18 @@ def _decode_settings(request: ChatRequest, output: Output, seed: int) -> DecodeS
         thinking = request.max_think_tokens or DEFAULT_MAX_THINK_TOKENS
         most = asked or (thinking if request.think else DEFAULT_MAX_TOKENS)
     return DecodeSettings(
-        max_tokens=most, temperature=_or(request.temperature, 0.0), top_p=_or(request.top_p, 1.0), seed=seed
+        max_tokens=most,
+        temperature=_or(request.temperature, 0.0),
+        top_p=_or(request.top_p, 1.0),
+        top_k=request.top_k or 0,
+        repetition_penalty=_or(request.repetition_penalty, 1.0),
+        seed=seed,
     )
 
 
-def _ignored(request: ChatRequest, output: Output, sampler: SamplerSettings, *, writes: bool) -> tuple[str, ...]:
+def _ignored(
+    request: ChatRequest, sent: Set[str], output: Output, sampler: SamplerSettings, *, writes: bool
+) -> tuple[str, ...]:
     unused = set(_PICTURE_FIELDS if output is Output.TEXT else ("max_tokens", "max_completion_tokens"))
     unused |= set() if writes else set(_WRITING_FIELDS)
     unused |= set() if request.think else {"max_think_tokens"}
@@ -177,12 +190,12 @@ def _ignored(request: ChatRequest, output: Output, sampler: SamplerSettings, *, 
     if request.negative_prompt is not None and negative_text(request.negative_prompt) is None:
         unused.add("negative_prompt")
     if not request.temperature:
-        unused.add("top_p")
+        unused |= {"top_p", "top_k"}
     if output is Output.TEXT and (request.max_tokens or request.max_completion_tokens):
         unused.add("max_think_tokens")
     if request.max_tokens and request.max_completion_tokens:
         unused.add("max_tokens")
-    return tuple(sorted(unused & request.model_fields_set))
+    return tuple(sorted(unused & sent))
 
 
 def _or(value: float | None, default: float) -> float:

@@ -1,110 +1,210 @@
-"""Which processes a node runs, with which arguments. Pure, except that a model id is resolved once for all of them."""
+"""Which processes a node runs, with which arguments. What needs the machine is handed in, but for this process's id."""
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
-from bagel import defaults
-from bagel.checkpoint import ModelSource, resolve_model
+from bagel.addresses import join_address
+from bagel.checkpoint import ModelSource
+from services.launch.deploy.load import Deployment
+from services.launch.deploy.sampling import default_sampling
+from services.launch.deploy.schema import StageFields
+from services.launch.machine import VISIBLE, share_devices
+from services.launch.options import ServeOptions
+from services.launch.pipelines import PipelineStage
+from services.launch.topology import Topology, with_port
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """What `bagel serve` was told."""
+class Role(StrEnum):
+    """What a process is, in the order in which they stop."""
 
-    model: str = defaults.MODEL
-    host: str = defaults.HTTP_HOST
-    port: int = defaults.HTTP_PORT
-    load_format: str = "auto"
-    revision: str | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int = 0
-    kv_page_tokens: int = defaults.KV_PAGE_TOKENS
-    kv_pool_tokens: int = defaults.KV_POOL_TOKENS
-    transport: str = "auto"
-    kv_verify: str = "auto"
-    deploy_config: str | None = None
-    metrics_port: int | None = None
-    grpc_port: int | None = None
-    max_queue: int = defaults.MAX_QUEUE
-    max_running: int = defaults.MAX_RUNNING
-    api_keys: str | None = None
-    key_per_minute: float | None = None
-    key_at_once: int | None = None
-    fetch_images: bool = False
-    request_timeout_s: float = defaults.REQUEST_TIMEOUT_S
-    drain_s: float = defaults.DRAIN_S
-    log_format: str = "auto"
-    log_level: str = "info"
+    GATEWAY = "gateway"
+    STAGE = "stage"
+    REGISTRY = "registry"
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One process."""
+    """One process. `tells_ready`: it takes `--ready-fd`. `overlaps`: its successor may start before it stops."""
 
     name: str
     command: tuple[str, ...]
+    role: Role = Role.STAGE
+    env: Mapping[str, str] = field(default_factory=dict)
+    fds: tuple[int, ...] = ()
+    tells_ready: bool = False
+    overlaps: bool = False
 
 
-def plan_children(options: ServeOptions, runtime: Path) -> list[ChildSpec]:
-    """Thinker, DiT and gateway, stages on unix sockets in `runtime`. May download. Raises ConfigError."""
-    source = resolve_model(options.model, load_format=options.load_format, revision=options.revision)
-    thinker, dit = f"unix:{runtime}/thinker.sock", f"unix:{runtime}/dit.sock"
-    common = _stage_flags(options, source)
-    shared = ("--log-format", options.log_format, "--log-level", options.log_level)
-    drain = ("--drain-s", str(options.drain_s))
-    return [
-        _child(
-            "thinker", *common, *shared, *drain, "--bind", thinker, "--kv-bind", f"ipc://{runtime}/kv.sock",
-            *_metrics(options, 0),
-        ),
-        _child("dit", *common, *shared, *drain, "--bind", dit, *_metrics(options, 1)),
-        _child(
-            "gateway", "--host", options.host, "--port", str(options.port), "--thinker", thinker, "--dit", dit,
-            "--request-timeout-s", str(options.request_timeout_s), *_grpc_flags(options), *_admission_flags(options),
-            *shared, *drain,
-        ),
-    ]  # fmt: skip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """Everything that decides what is started."""
+
+    options: ServeOptions
+    deployment: Deployment
+    topology: Topology
+    source: ModelSource
+    runtime: Path  # a folder for sockets
+    stage_file: Path | None = None  # what stages read of the deploy file
+    platform: str = "cpu"
+    visible: str | None = None  # the environment's devices
+    http_fd: int | None = None  # a socket that listens already
 
 
-def _admission_flags(options: ServeOptions) -> tuple[str, ...]:
-    flags = ["--max-queue", str(options.max_queue), "--max-running", str(options.max_running)]
-    for flag, value in (
-        ("--api-keys", options.api_keys), ("--key-per-minute", options.key_per_minute),
-        ("--key-at-once", options.key_at_once),
-    ):  # fmt: skip
-        flags += [] if value is None else [flag, str(value)]
-    return (*flags, *(["--fetch-images"] if options.fetch_images else []))
+def plan_children(plan: NodePlan) -> list[ChildSpec]:
+    """Stages, then registry and gateway where they are. Raises ConfigError: devices that cannot be shared out."""
+    children: list[ChildSpec] = []
+    addresses: list[tuple[PipelineStage, str]] = []
+    for stage in plan.topology.stages:
+        for spec, address in _replicas(plan, stage, first_index=len(children)):
+            children.append(spec)
+            addresses.append((stage, address))
+    if plan.topology.registry is not None:
+        children.append(_registry(plan, plan.topology.registry))
+    if plan.topology.gateway:
+        children.append(_gateway(plan, addresses))
+    return children
 
 
-def _stage_flags(options: ServeOptions, source: ModelSource) -> tuple[str, ...]:
+def count_stages(deployment: Deployment, topology: Topology) -> int:
+    """Processes of stages on this node."""
+    return sum(deployment.fields_of(stage).num_replicas or 1 for stage in topology.stages)
+
+
+def _replicas(plan: NodePlan, stage: PipelineStage, first_index: int) -> Iterator[tuple[ChildSpec, str]]:
+    """Each process of a stage with its address."""
+    fields = plan.deployment.fields_of(stage)
+    count = fields.num_replicas or 1
+    shares: tuple[str, ...] | None = None
+    if fields.devices is not None and plan.platform != "cpu":
+        shares = share_devices(fields.devices, count, plan.visible)
+    for index in range(count):
+        name = stage.name if index == 0 else f"{stage.name}-{index}"
+        address = f"unix:{plan.runtime}/{name}.sock"
+        env = {**({} if shares is None else {VISIBLE: shares[index]}), **(fields.env or {})}
+        arguments = (
+            *_model_flags(plan), *_limit_flags(fields), *_shared_flags(plan.options),
+            *(_join_flags(plan, name) if plan.topology.master else ("--bind", address, *_kv_socket(plan, stage, name))),
+            *_metrics(plan.options, first_index + index),
+        )  # fmt: skip
+        yield _child(name, stage.module, *arguments, env=env, tells_ready=True), address
+
+
+def _model_flags(plan: NodePlan) -> tuple[str, ...]:
+    options, source = plan.options, plan.source
     return (
         "--model", str(source.folder), "--model-name", source.name,
         "--load-format", "dummy" if source.dummy else "safetensors",
         "--device", options.device, "--dtype", options.dtype, "--threads", str(options.threads),
         "--kv-page-tokens", str(options.kv_page_tokens), "--kv-pool-tokens", str(options.kv_pool_tokens),
         "--transport", options.transport, "--kv-verify", options.kv_verify, "--max-queue", str(options.max_queue),
-        "--plain-progress", *(("--deploy-config", options.deploy_config) if options.deploy_config else ()),
+        "--plain-progress", *(("--deploy-config", str(plan.stage_file)) if plan.stage_file else ()),
     )  # fmt: skip
+
+
+def _limit_flags(fields: StageFields) -> tuple[str, ...]:
+    """What the deploy file says; the rest is left to the stage."""
+    flags = [] if fields.tasks is None else ["--tasks", ",".join(fields.tasks)]
+    for flag, value in (
+        ("--max-num-seqs", fields.max_num_seqs), ("--max-num-batched-tokens", fields.max_num_batched_tokens),
+        ("--max-model-len", fields.max_model_len), ("--gpu-memory-utilization", fields.gpu_memory_utilization),
+    ):  # fmt: skip
+        flags += [] if value is None else [flag, str(value)]
+    return tuple(flags)
+
+
+def _join_flags(plan: NodePlan, name: str) -> tuple[str, ...]:
+    """For a stage that others dial. What is not said here follows from the way to the master."""
+    placement = plan.options.placement
+    assert plan.topology.master is not None
+    flags = ["--master", plan.topology.master, "--worker-id", f"{os.uname().nodename}-{os.getpid()}-{name}"]
+    if placement.join_token_file is not None:
+        flags += ["--join-token-file", placement.join_token_file]
+    if placement.bind is not None:
+        flags += ["--bind", with_port(placement.bind)]
+    if placement.advertise_address is not None:
+        flags += ["--advertise-address", with_port(placement.advertise_address)]
+    return tuple(flags)
+
+
+def _kv_socket(plan: NodePlan, stage: PipelineStage, name: str) -> tuple[str, ...]:
+    """Where a stage that others read from serves pages on this node."""
+    return ("--kv-bind", f"ipc://{plan.runtime}/kv-{name}.sock") if stage.sends is not None else ()
+
+
+def _registry(plan: NodePlan, bind: str) -> ChildSpec:
+    token = plan.options.placement.join_token_file
+    joining = () if token is None else ("--join-token-file", token)
+    return _child("registry", "services.registry", "--bind", bind, *joining, *_logs(plan.options), role=Role.REGISTRY)
+
+
+def _gateway(plan: NodePlan, addresses: list[tuple[PipelineStage, str]]) -> ChildSpec:
+    options, token = plan.options, plan.options.placement.join_token_file
+    known: list[str] = []
+    if plan.topology.master is not None:
+        known = ["--master", plan.topology.master, *(() if token is None else ("--join-token-file", token))]
+    else:
+        for stage, address in addresses:
+            known += [*(("--thinker", address) if stage.writes else ()), *(("--dit", address) if stage.draws else ())]
+    fds = () if plan.http_fd is None else (plan.http_fd,)
+    sampling = default_sampling(plan.deployment)
+    return _child(
+        "gateway", "services.gateway", "--host", options.host, "--port", str(options.port), *known,
+        *(word for fd in fds for word in ("--fd", str(fd))),
+        *(("--think",) if options.think or plan.deployment.pipeline.think else ()),
+        *(("--default-sampling", sampling) if sampling is not None else ()),
+        "--request-timeout-s", str(options.request_timeout_s), *_grpc_flags(options),
+        *_admission_flags(options), *_inflight_flags(plan), *_shared_flags(options),
+        role=Role.GATEWAY, fds=fds, tells_ready=True, overlaps=options.grpc_port is None,
+    )  # fmt: skip
+
+
+def _inflight_flags(plan: NodePlan) -> tuple[str, ...]:
+    """Requests that a stage gets at once, of texts and of pictures; the strongest word wins."""
+    told = {True: plan.deployment.part.max_inflight, False: plan.deployment.part.max_inflight}
+    for stage in plan.deployment.pipeline.stages:
+        own = plan.deployment.fields_of(stage).max_inflight
+        told.update({draws: own for draws in (stage.draws, not stage.writes) if own is not None})
+    texts, pictures = (plan.options.max_running or told[draws] for draws in (False, True))
+    flags = [] if texts is None else ["--max-running", str(texts)]
+    return (*flags, *([] if pictures in (None, texts) else ["--max-running-pictures", str(pictures)]))
+
+
+def _admission_flags(options: ServeOptions) -> tuple[str, ...]:
+    flags = ["--max-queue", str(options.max_queue)]
+    for flag, value in (
+        ("--hang-s", options.hang_s), ("--api-keys", options.api_keys), ("--key-per-minute", options.key_per_minute),
+        ("--key-at-once", options.key_at_once),
+    ):  # fmt: skip
+        flags += [] if value is None else [flag, str(value)]
+    return (*flags, *(["--fetch-images"] if options.fetch_images else []))
+
+
+def _shared_flags(options: ServeOptions) -> tuple[str, ...]:
+    return (*_logs(options), "--drain-s", str(options.drain_s))
+
+
+def _logs(options: ServeOptions) -> tuple[str, ...]:
+    return ("--log-format", options.log_format, "--log-level", options.log_level)
 
 
 def _metrics(options: ServeOptions, index: int) -> tuple[str, ...]:
     """Neighbouring ports, unless any will do."""
     if options.metrics_port is None:
         return ()
-    return ("--metrics-bind", f"{_host(options)}:{options.metrics_port + index if options.metrics_port else 0}")
+    return ("--metrics-bind", join_address(options.host, options.metrics_port + index if options.metrics_port else 0))
 
 
 def _grpc_flags(options: ServeOptions) -> tuple[str, ...]:
-    return () if options.grpc_port is None else ("--grpc-bind", f"{_host(options)}:{options.grpc_port}")
+    return () if options.grpc_port is None else ("--grpc-bind", join_address(options.host, options.grpc_port))
 
 
-def _host(options: ServeOptions) -> str:
-    return f"[{options.host}]" if ":" in options.host else options.host
-
-
-def _child(name: str, *arguments: str) -> ChildSpec:
-    tied = (sys.executable, "-m", "services.launch.child", str(os.getpid()))
-    return ChildSpec(name, (*tied, f"services.{name}", *arguments))
+def _child(
+    name: str, module: str, *arguments: str, role: Role = Role.STAGE, env: Mapping[str, str] | None = None,
+    fds: tuple[int, ...] = (), tells_ready: bool = False, overlaps: bool = False,
+) -> ChildSpec:  # fmt: skip
+    tied = (sys.executable, "-m", "services.launch.child", str(os.getpid()), module)
+    return ChildSpec(name, (*tied, *arguments), role, env or {}, fds, tells_ready, overlaps)

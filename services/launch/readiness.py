@@ -1,10 +1,14 @@
-"""Telling people what a starting node waits for, from the gateway's `/readyz`: bars on a terminal, lines elsewhere."""
+"""Telling people what a starting node waits for, from the gateway's `/readyz`: bars on a terminal, lines elsewhere.
+
+A node without a gateway has its stages' own word.
+"""
 
 import asyncio
 import http.client
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bagel.logs import get_logger
+from services.launch.supervisor import Child
 
 POLL_S = 0.25
 REPEAT_S = 5.0
@@ -30,6 +35,21 @@ async def report_until_ready(host: str, port: int) -> None:
             await asyncio.sleep(POLL_S)
     shown = "localhost" if host in ("127.0.0.1", *_ANY_ADDRESS) else host
     get_logger().info("serving", url=f"http://{shown}:{port}", after_s=round(time.monotonic() - started, 1))
+
+
+async def report_stages_until_ready(children: Sequence[Child]) -> None:
+    """As `report_until_ready`, on a node whose gateway is elsewhere."""
+    started = time.monotonic()
+    while not all(child.now is not None and child.now.ready.is_set() for child in children):
+        await asyncio.sleep(POLL_S)
+    names = [child.spec.name for child in children]
+    get_logger().info("serving", stages=names, after_s=round(time.monotonic() - started, 1))
+
+
+async def count_ready_stages(host: str, port: int) -> int | None:
+    """Stages that the gateway would send requests to now; None when it does not say."""
+    body = await asyncio.to_thread(_readiness, host, port)
+    return None if body is _STARTING else sum(stage.get("state") == "ready" for stage in body["stages"])
 
 
 class _Lines:

@@ -6,11 +6,13 @@ Knows processes, not what they do. Stopping lets the gateway finish its requests
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bagel.logs import get_logger
 from bagel.stage_exit import EXIT_CONFIG
-from services.launch.plan import ChildSpec
+from services.launch.plan import ChildSpec, Role
+from services.launch.process import Running
+from services.launch.terminal import forget_terminal, has_terminal
 
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 10.0
@@ -19,89 +21,152 @@ MAX_QUICK_CRASHES = 5
 KILL_AFTER_S = 5.0
 
 
-class Supervisor:
-    """The processes of one node. `drain_s` is what running requests get when it stops."""
+class Child:
+    """One child through all its processes."""
 
-    def __init__(self, specs: Sequence[ChildSpec], *, drain_s: float) -> None:
-        self._specs, self._drain_s = specs, drain_s
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._stopping = False
-        self._over = asyncio.Event()
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.now: Running | None = None
+        self.before: Running | None = None  # still finishes what it has, while its successor serves
+        self.wanted = False  # its end is no crash
+        self.started = asyncio.Event()
+
+    @property
+    def living(self) -> list[Running]:
+        return [each for each in (self.before, self.now) if each is not None and each.alive]
+
+
+class Supervisor:
+    """The processes of one node. `drain_s` is what running requests get when it stops. `roll` answers SIGHUP."""
+
+    def __init__(
+        self, specs: Sequence[ChildSpec], *, drain_s: float,
+        roll: "Callable[[Supervisor], Awaitable[None]] | None" = None,
+    ) -> None:  # fmt: skip
+        self.children = [Child(spec) for spec in specs]
+        self._drain_s, self._roll = drain_s, roll
+        self._rolling: asyncio.Task[None] | None = None
+        self.over = asyncio.Event()
         self._status = 0
+        self._on_terminal = has_terminal()
 
     async def run(self) -> int:
         """Until SIGINT or SIGTERM, or until a child cannot run; the exit status."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self._on_signal)
-        keepers = [asyncio.create_task(self._keep(spec)) for spec in self._specs]
-        await self._over.wait()
-        self._stopping = True
+        if self._roll is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        keepers = [asyncio.create_task(self._keep(child)) for child in self.children]
+        await self.over.wait()
         await self._stop_all()
-        await asyncio.gather(*keepers)
+        await asyncio.gather(*keepers, *([self._rolling] if self._rolling is not None else []))
         return self._status
+
+    @property
+    def stop_patience_s(self) -> float:
+        """What one child gets to finish, and to end."""
+        return self._drain_s + KILL_AFTER_S
+
+    async def restart(self, child: Child) -> Running:
+        """Stop a child and let its keeper start it anew; its new process. Raises asyncio.CancelledError at the end."""
+        assert child.now is not None
+        child.started.clear()
+        child.wanted = True
+        await child.now.stop(self.stop_patience_s)
+        await child.started.wait()
+        assert child.now is not None
+        return child.now
+
+    async def succeed(self, child: Child, *more: str) -> Running:
+        """Start a successor beside a child, which goes on until `retire`."""
+        child.before = child.now
+        child.now = await Running.start(child.spec, *more)
+        return child.now
+
+    async def retire(self, child: Child) -> None:
+        """End the one that has a successor."""
+        if child.before is not None:
+            await child.before.stop(self.stop_patience_s)
+            child.before = None
+
+    async def go_back(self, child: Child) -> None:
+        """End a successor that is not ready; the one before goes on."""
+        assert child.now is not None
+        failed, child.now, child.before = child.now, child.before, None
+        await failed.stop(KILL_AFTER_S)
 
     def _on_signal(self) -> None:
         """The first signal stops in order, a second one at once."""
-        if self._over.is_set():
+        if self.over.is_set():
             get_logger().warning("killing_all")
-            for process in self._processes.values():
-                if process.returncode is None:
-                    process.kill()
-        self._over.set()
+            for running in (each for child in self.children for each in child.living):
+                running.kill()
+        self.over.set()
 
-    async def _keep(self, spec: ChildSpec) -> None:
+    def _on_hangup(self) -> None:
+        """SIGHUP: a terminal that was closed, or somebody who wants all processes anew."""
+        assert self._roll is not None
+        if self._on_terminal and not has_terminal():
+            forget_terminal()
+            self._on_signal()
+            return
+        if self.over.is_set() or (self._rolling is not None and not self._rolling.done()):
+            get_logger().warning("roll_ignored", reason="the node stops" if self.over.is_set() else "one goes on")
+            return
+        self._rolling = asyncio.ensure_future(self._roll(self))
+
+    async def _keep(self, child: Child) -> None:
         """Start one child again and again, until stopping."""
         delay_s, crashes = FIRST_DELAY_S, 0
-        while not self._stopping:
-            started = time.monotonic()
-            # A session of its own: Ctrl-C reaches the supervisor alone, which then stops children in order.
-            process = await asyncio.create_subprocess_exec(*spec.command, start_new_session=True)
-            self._processes[spec.name] = process
-            get_logger().info("started", child=spec.name, pid=process.pid)
-            if self._stopping:
+        while not self.over.is_set():
+            since, child.wanted = time.monotonic(), False
+            running = child.now = await Running.start(child.spec)
+            child.started.set()
+            if self.over.is_set():
                 # Everything was told to stop while this one was being started.
-                await self._stop([spec.name], KILL_AFTER_S)
+                await running.stop(KILL_AFTER_S)
                 return
-            status = await process.wait()
-            if self._stopping:
+            status = await self._end(child)
+            if self.over.is_set():
                 return
-            if time.monotonic() - started > SETTLED_S:
+            if child.wanted:
+                continue
+            if time.monotonic() - since > SETTLED_S:
                 delay_s, crashes = FIRST_DELAY_S, 0
             crashes += 1
             if status == EXIT_CONFIG or crashes > MAX_QUICK_CRASHES:
-                get_logger().error("gave_up", child=spec.name, exit_status=status, crashes=crashes)
+                get_logger().error("gave_up", child=child.spec.name, exit_status=status, crashes=crashes)
                 self._status = status if status > 0 else 1
-                self._over.set()
+                self.over.set()
                 return
-            get_logger().warning("crashed", child=spec.name, exit_status=status, restart_in_s=delay_s)
+            get_logger().warning("crashed", child=child.spec.name, exit_status=status, restart_in_s=delay_s)
             await self._pause(delay_s)
             delay_s = min(2 * delay_s, MAX_DELAY_S)
+
+    async def _end(self, child: Child) -> int:
+        """The exit status of a child's last process: one that has a successor ends unnoticed."""
+        while True:
+            running = child.now
+            assert running is not None
+            status = await running.wait()
+            if child.now is running:
+                return status
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless everything stops first."""
         try:
-            await asyncio.wait_for(self._over.wait(), seconds)
+            await asyncio.wait_for(self.over.wait(), seconds)
         except TimeoutError:
             return
 
     async def _stop_all(self) -> None:
-        """The gateway first, so that its requests can end; then the stages."""
+        """The gateway first, so that its requests can end; then the stages; what names them last."""
         get_logger().info("stopping", drain_s=self._drain_s)
-        names = [spec.name for spec in self._specs]
-        await self._stop([name for name in names if name == "gateway"], self._drain_s + KILL_AFTER_S)
-        await self._stop([name for name in names if name != "gateway"], KILL_AFTER_S)
-
-    async def _stop(self, names: Sequence[str], patience_s: float) -> None:
-        living = [self._processes[name] for name in names if name in self._processes]
-        living = [process for process in living if process.returncode is None]
-        for process in living:
-            process.send_signal(signal.SIGTERM)
-        waiting = [asyncio.ensure_future(process.wait()) for process in living]
-        if waiting:
-            await asyncio.wait(waiting, timeout=patience_s)
-        for process in living:
-            if process.returncode is None:
-                get_logger().warning("killed", pid=process.pid)
-                process.kill()
-                await process.wait()
+        drained = False
+        for role in Role:
+            children = [child for child in self.children if child.spec.role is role]
+            # Stages whose gateway is another node's have requests of their own to finish.
+            patience_s = KILL_AFTER_S if drained else self.stop_patience_s
+            await asyncio.gather(*(each.stop(patience_s) for child in children for each in child.living))
+            drained |= bool(children)

@@ -6,10 +6,10 @@ device works on a piece, it alone touches them. Cancellations therefore wait for
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bagel.device_thread import DeviceThread
 from bagel.errors import DeadlineError, RequestError
 from bagel.kv_layout import page_runs
 from bagel.model.device import explained
@@ -81,12 +81,12 @@ class ThinkerEngine:
         tokenizer: Tokenizer,
         noise: NoiseSource,
         holder: Holder,
-        device_thread: ThreadPoolExecutor,
+        device: DeviceThread,
         metrics: ThinkerMetrics,
     ) -> None:
         self.runner, self.scheduler = runner, scheduler
         self._tokenizer, self._noise, self._holder = tokenizer, noise, holder
-        self._device_thread, self._metrics = device_thread, metrics
+        self._device, self._metrics = device, metrics
         self._tickets: dict[str, Ticket] = {}
         self._closing: list[Ticket] = []
         self._wake = asyncio.Event()
@@ -133,7 +133,8 @@ class ThinkerEngine:
             while True:
                 self._wake.clear()
                 await self._close_tickets()
-                decision = self.scheduler.schedule(time.monotonic(), self.runner.pages.free_pages)
+                free_pages = self.runner.pages.free_pages
+                decision = self.scheduler.schedule(time.monotonic(), free_pages, self._held_pages)
                 for request_id in decision.expired:
                     self._tickets[request_id].events.put_nowait(DeadlineError("the deadline passed in the Thinker"))
                 for work in decision.work:
@@ -144,13 +145,17 @@ class ThinkerEngine:
             self._closing.extend(self._tickets.values())
             await self._close_tickets()
 
+    def _held_pages(self, request_id: str) -> int:
+        return self._tickets[request_id].execution.held_pages
+
     async def _execute(self, work: Work) -> None:
         ticket = self._tickets[work.request_id]
+        if any(closing is ticket for closing in self._closing):
+            return  # it ended while another request of this step was on the device
         started = time.monotonic()
         if ticket.timings.started_s is None:
             self._begin(ticket, started)
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._device_thread, self._perform, work, ticket)
+        future = self._device.run(self._perform, work, ticket)
         # The device finishes its piece before anything it uses is given back.
         error = await settle(future)
         self._account(work, ticket, started, time.monotonic())
@@ -159,7 +164,7 @@ class ThinkerEngine:
             ticket.events.put_nowait(explained(error))
             return
         outcome = future.result()
-        more_tokens = isinstance(outcome, Piece) and outcome.finish_reason is None
+        more_tokens = outcome.finish_reason is None if isinstance(outcome, Piece) else ticket.execution.filling
         self.scheduler.done(work, more_tokens=more_tokens)
         if outcome is not None:
             ticket.events.put_nowait(outcome)
@@ -167,8 +172,8 @@ class ThinkerEngine:
     def _perform(self, work: Work, ticket: Ticket) -> Outcome:
         """One piece of work, on the device thread."""
         match work:
-            case Prefill(node=node):
-                ticket.execution.prefill(node)
+            case Prefill(node=node, tokens=tokens):
+                ticket.execution.prefill(node, tokens)
                 return self._announce(ticket, ticket.execution.final_pages())
             case Decode():
                 return ticket.execution.decode()

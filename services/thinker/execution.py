@@ -45,6 +45,12 @@ class _Decoding:
     next_token: int = 0
 
 
+@dataclass(slots=True)
+class _Filling:
+    ids: list[int] | None  # of a text, those that are still to come
+    begin: int  # tokens of the context before this node
+
+
 class Execution:
     """The state of one request between its pieces of work."""
 
@@ -64,29 +70,43 @@ class Execution:
         self._tokenizer, self._noise, self._observe = tokenizer, noise, observe
         self._sequences: dict[int, Sequence] = {}
         self._decoding: _Decoding | None = None
+        self._filling: _Filling | None = None
         self._node_tokens: dict[int, int] = {}
         self._last_use = _last_uses(prepared)
         self._final: dict[int, None] = {}  # pages that will not change, in the order in which they became so
 
-    def prefill(self, node: int) -> None:
-        """Compute one node after its parent."""
-        sequence = self._sequence_after(self.prepared.plan.nodes[node].parent, by=node)
-        self._sequences[node] = sequence
-        before = sequence.tokens
-        block, ids = self.prepared.plan.nodes[node].block, self.prepared.node_ids[node]
-        if block.kind is BlockKind.THOUGHT:
-            ids = self._tokenizer.encode_block(self.text)
-            self.thought_tokens = len(ids)
-            self._release_decoding()
-        if ids is not None:
-            self.runner.prefill_text(sequence, ids, self.counters, self._named(node))
-        else:
+    def prefill(self, node: int, most_tokens: int | None = None) -> None:
+        """Compute one node after its parent, or the next `most_tokens` of its text; `filling` tells if it goes on."""
+        if self._filling is None:
+            self._sequences[node] = self._sequence_after(self.prepared.plan.nodes[node].parent, by=node)
+            self._filling = _Filling(self._text_ids(node), self._sequences[node].tokens)
+        filling, sequence = self._filling, self._sequences[node]
+        block = self.prepared.plan.nodes[node].block
+        if filling.ids is None:
             self._prefill_picture(sequence, block, self._named(node))
-        if block.kind is not BlockKind.THOUGHT:
-            self._node_tokens[node] = sequence.tokens - before
+        else:
+            piece = filling.ids[:most_tokens]
+            self.runner.prefill_text(sequence, piece, self.counters, self._named(node))
+            filling.ids = filling.ids[len(piece) :]
+        if not filling.ids:
+            self._filling = None
+            self.counters.blocks += 1
+            if block.kind is not BlockKind.THOUGHT:
+                self._node_tokens[node] = sequence.tokens - filling.begin
         # Pages that are full stay as they are; a half-filled one may still be appended to.
         full = sequence.tokens // self.runner.pages.page_tokens
         self._final.update(dict.fromkeys(sequence.pages[:full]))
+
+    @property
+    def filling(self) -> bool:
+        """Whether a node's text is computed in part."""
+        return self._filling is not None
+
+    @property
+    def held_pages(self) -> int:
+        """Different pages that the request holds now."""
+        held = [*self._sequences.values(), *([self._decoding.sequence] if self._decoding is not None else [])]
+        return len({page for sequence in held for page in sequence.pages})
 
     def decode(self) -> Piece:
         """Feed one token: the first call feeds bos to a continuation of gen."""
@@ -146,6 +166,15 @@ class Execution:
             return self._sequences.pop(parent)
         return self.runner.pages.fork(self._sequences[parent])
 
+    def _text_ids(self, node: int) -> list[int] | None:
+        """A text node's tokens; those of a thought, which replace its decoding, once it is written."""
+        if self.prepared.plan.nodes[node].block.kind is not BlockKind.THOUGHT:
+            return self.prepared.node_ids[node]
+        ids = self._tokenizer.encode_block(self.text)
+        self.thought_tokens = len(ids)
+        self._release_decoding()
+        return ids
+
     def _prefill_picture(self, sequence: Sequence, block: Block, observe: Observe) -> None:
         assert block.segment is not None
         picture = self.prepared.images[block.segment]
@@ -166,8 +195,10 @@ class Execution:
             end = plan.nodes[end].parent  # gen ends in the thought that is about to be decoded
         # The rows of decoding are never kept, so it continues a fork.
         sequence = self.runner.pages.empty() if end is None else self.runner.pages.fork(self._sequences[end])
-        self._decoding = _Decoding(sequence, TextStream(self._tokenizer), TokenSampler(settings))
-        self._decoding.next_token = self._tokenizer.special.bos
+        bos = self._tokenizer.special.bos
+        said = [token for node in plan.chain(Role.GEN) for token in self.prepared.node_ids[node] or ()]
+        sampler = TokenSampler(settings, [*said, bos])
+        self._decoding = _Decoding(sequence, TextStream(self._tokenizer), sampler, next_token=bos)
         return self._decoding
 
     def _finish_decoding(self, decoding: _Decoding, text: str, reason: str) -> Piece:

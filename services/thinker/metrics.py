@@ -8,10 +8,10 @@ from bagel.metrics import SECONDS, RequestCounter
 
 
 class ThinkerMetrics:
-    """One registry a process."""
+    """In its process's registry."""
 
-    def __init__(self) -> None:
-        self.registry = at = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = at = registry
         self.requests = RequestCounter("bagel_thinker_requests_total", at)
         self.queue_s = Histogram(
             "bagel_thinker_queue_seconds", "From a request's arrival to its first work", buckets=SECONDS, registry=at

@@ -79,6 +79,9 @@ class PreparedRequest:
         return Job(
             request_id=self.request.request_id,
             node_tokens=tuple(self._tokens(index, config) for index in range(len(self.plan.nodes))),
+            picture_nodes=frozenset(
+                i for i, node in enumerate(self.plan.nodes) if node.block.kind in (BlockKind.VIT, BlockKind.VAE)
+            ),
             thought_node=next(
                 (i for i, node in enumerate(self.plan.nodes) if node.block.kind is BlockKind.THOUGHT), None
             ),
@@ -129,13 +132,13 @@ def prepare(request: ContextRequest, tokenizer: Tokenizer, config: ModelConfig) 
     )
 
 
-def model_limits(config: ModelConfig, *, pool_tokens: int) -> ModelLimits:
-    """What this checkpoint and this pool can do."""
+def model_limits(config: ModelConfig, *, context_tokens: int) -> ModelLimits:
+    """What this checkpoint can do, in contexts of so many tokens."""
     return ModelLimits(
         token_pixels=config.token_pixels,
         max_side_px=config.max_image_side,
         default_side_px=config.default_image_side,
-        max_context_tokens=pool_tokens,
+        max_context_tokens=context_tokens,
         text2img_guidance=config.text2img_guidance,
         img2img_guidance=config.img2img_guidance,
     )
@@ -207,7 +210,7 @@ def _ids(request: ContextRequest, kind: BlockKind, segment: int | None, tokenize
 def _output_size(request: ContextRequest, images: dict[int, PreparedImage], config: ModelConfig) -> tuple[int, int]:
     """The size asked for, else that of the last picture, else the checkpoint's default: height, width."""
     if request.size is not None:
-        check_output_size(model_limits(config, pool_tokens=0), height=request.size[0], width=request.size[1])
+        check_output_size(model_limits(config, context_tokens=0), height=request.size[0], width=request.size[1])
         return request.size
     if images:
         width, height = images[max(images)].image.size

@@ -67,10 +67,9 @@ class Runner:
     def prefill_text(
         self, sequence: KvSequence, ids: Sequence[int], counters: WorkCounters, observe: Observe = observe_nothing
     ) -> None:
-        """Append a causal text block."""
+        """Append a causal text block, or the next piece of one."""
         rows = self.model.embed_tokens(torch.tensor(list(ids), device=self._device))
         observe("lm_input", rows)
-        counters.blocks += 1
         counters.prefill_tokens += len(ids)
         observe("hidden", self._append(sequence, self._causal_rows(sequence, rows), counters))
 
@@ -150,7 +149,6 @@ class Runner:
             rope_advance=1,
             causal=False,
         )
-        counters.blocks += 1
         counters.prefill_tokens += count + 2
         out = self._append(sequence, block, counters)
         observe("hidden", torch.cat((out[count : count + 1], out[:count], out[count + 1 :])))

@@ -14,10 +14,12 @@ from bagel.images import open_checked, to_rgb
 from bagel.kv_layout import KvLayout
 from bagel.logs import get_logger
 from bagel.model.device import peak_memory_bytes
-from bagel.rpc import ServicerContext, check_request_id, remaining_s
+from bagel.rpc import ServicerContext, remaining_s, try_id
 from bagel.stage import StageMonitor
+from bagel.tasks import TaskKind, task_names
 from bagel.tokens import Tokenizer
 from bagel.v1 import kv_pb2, settings_pb2, thinker_pb2, thinker_pb2_grpc
+from services.thinker.accepting import check_length, check_task
 from services.thinker.engine import ThinkerEngine, Ticket
 from services.thinker.execution import Piece
 from services.thinker.leases import Announcement, Lease, LeaseBook, Seal
@@ -35,6 +37,8 @@ class Loaded:
     layout: KvLayout
     engine: ThinkerEngine
     holder: Holder
+    tasks: tuple[TaskKind, ...]
+    max_context_tokens: int
     model_name: str
     model_hash: str
     device_name: str
@@ -141,20 +145,20 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
 
     def _prepare_text(self, request: thinker_pb2.GenerateTextRequest, loaded: Loaded) -> PreparedRequest:
         wanted = ContextRequest(
-            request_id=check_request_id(request.request.id),
+            request_id=try_id(request.request),
             segments=_segments(request.segments),
             output=Output.TEXT,
             think=request.think,
             decode=wire.decode_from_proto(request.decode),
         )
-        return prepare(wanted, loaded.tokenizer, loaded.config)
+        return _prepared(wanted, loaded)
 
     def _prepare_context(self, request: thinker_pb2.PrepareContextRequest, loaded: Loaded) -> PreparedRequest:
         if request.think and not request.HasField("decode"):
             raise RequestError("a request that thinks needs decode settings", param="decode")
         limits.NEGATIVE_PROMPT_CHARACTERS.check("negative_prompt", len(request.negative_prompt))
         wanted = ContextRequest(
-            request_id=check_request_id(request.request.id),
+            request_id=try_id(request.request),
             segments=_segments(request.segments),
             output=Output.IMAGE,
             think=request.think,
@@ -163,7 +167,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
             decode=wire.decode_from_proto(request.decode) if request.think else None,
             size=(request.size.height, request.size.width) if request.HasField("size") else None,
         )
-        return prepare(wanted, loaded.tokenizer, loaded.config)
+        return _prepared(wanted, loaded)
 
     def _handle(
         self, request: kv_pb2.RequestId, lease: Lease, ticket: Ticket, loaded: Loaded
@@ -185,7 +189,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
 
     def _fill_status(self, status: settings_pb2.StageStatus, loaded: Loaded) -> None:
         pages, scheduler = loaded.engine.runner.pages, loaded.engine.scheduler
-        of_model = model_limits(loaded.config, pool_tokens=pages.num_pages * pages.page_tokens)
+        of_model = model_limits(loaded.config, context_tokens=loaded.max_context_tokens)
         status.model.CopyFrom(
             settings_pb2.ModelInfo(
                 name=loaded.model_name,
@@ -199,12 +203,22 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
                 dtype=loaded.layout.dtype,
                 device=loaded.device_name,
                 server_version=__version__,
+                tasks=task_names(loaded.tasks),
             )
         )
         status.total_pages, status.free_pages = pages.num_pages, pages.free_pages
         status.running, status.queued = scheduler.running, scheduler.queued
         status.leases, status.grants = len(self._leases), self._leases.grants
         status.peak_memory_bytes = peak_memory_bytes(loaded.engine.runner.marker_ids.device)
+
+
+def _prepared(wanted: ContextRequest, loaded: Loaded) -> PreparedRequest:
+    """Planned and sized. Blocking. Raises RequestError for what this Thinker does not take."""
+    pictures = any(isinstance(segment, ImageSegment) for segment in wanted.segments)
+    check_task(wanted.output, loaded.tasks, pictures=pictures)
+    prepared = prepare(wanted, loaded.tokenizer, loaded.config)
+    check_length(prepared.job(loaded.config, deadline_s=0.0), prepared.plan, loaded.max_context_tokens)
+    return prepared
 
 
 def _segments(messages: Iterable[settings_pb2.Segment]) -> list[TextSegment | ImageSegment]:

@@ -33,6 +33,8 @@ DECODES = st.builds(
     max_tokens=st.integers(1, 32768),
     temperature=st.floats(0.0, 2.0),
     top_p=st.floats(1e-6, 1.0),
+    top_k=st.integers(0, 1_000_000),
+    repetition_penalty=st.floats(0.01, 10.0),
     seed=st.integers(0, SEED.most),
 )
 # Every field that a DiT can be sent: settings, sizes, where pages lie. No text, no token id, no input picture.
@@ -74,6 +76,12 @@ def test_decode_settings_come_back_exactly(decode: DecodeSettings) -> None:
     sent = wire.decode_to_proto(decode).SerializeToString()
 
     assert wire.decode_from_proto(settings_pb2.DecodeSettings.FromString(sent)) == decode
+
+
+def test_settings_that_were_not_sent_change_no_token() -> None:
+    """A caller that knows neither top_k nor the penalty."""
+    decode = wire.decode_from_proto(settings_pb2.DecodeSettings(max_tokens=5, temperature=0.5, top_p=0.9))
+    assert (decode.top_k, decode.repetition_penalty) == (0, 1.0)
 
 
 @settings(deadline=None)

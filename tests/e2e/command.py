@@ -50,7 +50,7 @@ class Terminal:
     """A command with a terminal of 100 columns in true colours."""
 
     def __init__(self, pid: int, fd: int) -> None:
-        self._pid, self._fd = pid, fd
+        self.pid, self._fd = pid, fd
         self.raw = b""
         self._seen = 0
 
@@ -72,7 +72,7 @@ class Terminal:
         """The exit status, after all that is still written."""
         while self._read():
             pass
-        _, status = os.waitpid(self._pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
 
     def _read(self) -> bool:

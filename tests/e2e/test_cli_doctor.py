@@ -169,16 +169,19 @@ def test_the_default_model_is_checked_when_no_file_is_named() -> None:
             "{stage_id: 1, input_connectors: {a: far}}]",
             78, "link", "no connector of one kind in common",
         ),
-        (WAYS + "stages: [{stage_id: 1, input_connectors: {a: nere}}]", 78, "dit", "'nere', which is not defined"),
-        ("conectors: {}", 78, "thinker", "did you mean connectors?"),
+        (
+            WAYS + "stages: [{stage_id: 1, input_connectors: {a: nere}}]",
+            78, "file", "deploy.yaml:2: input_connectors.a names 'nere', which is not defined",
+        ),
+        ("conectors: {}", 78, "file", "deploy.yaml:1: unknown key conectors; the nearest valid key is connectors"),
         ("connectors: {a: {name: ZeroMQConnector, extra: {bnd: x}}}\nstages: [{stage_id: 0, input_connectors: {x: a}}]",
-         78, "thinker", "did you mean bind?"),
-        ("stages: [{stage_id: 2}]", 78, "file", "stage_id is 2; there are 0 (thinker) and 1 (dit)"),
+         78, "file", "did you mean bind?"),
+        ("stages: [{stage_id: 2}]", 78, "file", "stage_id is 2; the pipeline bagel has 0 (thinker) and 1 (dit)"),
         ("stages: [{stage_id: 1}, {stage_id: 1}]", 78, "file", "stage 1 stands there twice"),
-        ("stages: {stage_id: 1}", 78, "file", "stages must be a list of mappings"),
-        ("stages: [{stage_id: 1, input_connectors: [a]}]", 78, "file", "input_connectors must be a mapping"),
-        ("connectors: [a]", 78, "file", "connectors must be a mapping of names"),
-        ("- a", 78, "file", "must be a mapping with connectors and stages"),
+        ("stages: {stage_id: 1}", 78, "file", "stages: Input should be a valid list"),
+        ("stages: [{stage_id: 1, input_connectors: [a]}]", 78, "file", "input_connectors: Input should be"),
+        ("connectors: [a]", 78, "file", "connectors: Input should be a valid dictionary"),
+        ("- a", 78, "file", "must be a mapping with"),
         ("a: [", 78, "file", "is no YAML"),
     ],
 )  # fmt: skip
@@ -194,7 +197,9 @@ def test_a_deploy_file_is_checked_as_the_stages_would_read_it(
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = bagel("config", "check", "none.yaml", cwd=tmp_path)
     assert done.returncode == 78
-    assert done.stdout.startswith("fail file            none.yaml: cannot be read (No such file or directory)\n")
+    assert done.stdout.startswith(
+        "fail file            --deploy-config none.yaml: no such file; bundled are bagel.yaml"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("generate", "--help"), ("chat", "--help"), ("doctor", "--help")])

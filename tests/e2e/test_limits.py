@@ -127,6 +127,7 @@ for limit, fields in {
 for limit, fields in {
     limits.NEW_TOKENS: ("max_tokens", "max_completion_tokens", "max_think_tokens"),
     limits.TEMPERATURE: ("temperature",), limits.TOP_P: ("top_p",), limits.TIMESTEPS: ("num_inference_steps",),
+    limits.TOP_K: ("top_k",), limits.REPETITION_PENALTY: ("repetition_penalty",),
     limits.TEXT_SCALE: ("cfg_text_scale",), limits.IMAGE_SCALE: ("cfg_img_scale",), limits.SEED: ("seed",),
     limits.RENORM_MIN: ("cfg_renorm_min",), limits.TIMESTEP_SHIFT: ("timestep_shift",),
 }.items():  # fmt: skip
@@ -253,6 +254,9 @@ BROKEN_MESSAGES: list[tuple[AnyLimit, Any, str | None]] = [
     (limits.TEMPERATURE, text_request(temperature=2.1), "temperature"),
     (limits.TOP_P, text_request(top_p=0.0), "top_p"),
     (limits.TOP_P, text_request(top_p=1.1), "top_p"),
+    (limits.TOP_K, text_request(top_k=1_000_001), "top_k"),
+    (limits.REPETITION_PENALTY, text_request(repetition_penalty=0.0), "repetition_penalty"),
+    (limits.REPETITION_PENALTY, text_request(repetition_penalty=10.1), "repetition_penalty"),
 ]
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bagel.stage import add_stage_flags, stage_config
+from bagel.stage_flags import add_stage_flags, stage_config
 from services.dit.__main__ import run_dit
 from tests.entry.file_noise import FileNoise, add_noise_flag
 

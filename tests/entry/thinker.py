@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from bagel.stage import add_stage_flags, stage_config
+from bagel.stage_flags import add_stage_flags, stage_config
 from services.thinker.__main__ import run_thinker
 from tests.entry.file_noise import FileNoise, add_noise_flag
 

@@ -40,13 +40,13 @@ class Hosts:
 def two_hosts(family: str) -> Iterator[Hosts]:
     """Both peers with a network between them. Raises NotPermittedError."""
     addresses, bits = FAMILIES[family]
-    _try([*OWN_NETWORK, "true"])
+    attempt([*OWN_NETWORK, "true"])
     with peer_process(*OWN_NETWORK) as near, peer_process(*OWN_NETWORK) as far:
         peers = (near, far)
         for peer in peers:
             peer.do("state")  # it answers, so it is in its namespace
         ends = ("name", LINK, "netns", str(near.pid)), ("name", LINK, "netns", str(far.pid))
-        _try(["ip", "link", "add", *ends[0], "type", "veth", "peer", *ends[1]])
+        attempt(["ip", "link", "add", *ends[0], "type", "veth", "peer", *ends[1]])
         for peer, address in zip(peers, addresses, strict=True):
             # Without `nodad` an IPv6 address is of no use for its first second.
             lasting = ("nodad",) if ":" in address else ()
@@ -57,10 +57,11 @@ def two_hosts(family: str) -> Iterator[Hosts]:
 
 
 def _inside(peer: PeerProcess, *command: str) -> None:
-    _try(["nsenter", "--net", f"--target={peer.pid}", "ip", *command])
+    attempt(["nsenter", "--net", f"--target={peer.pid}", "ip", *command])
 
 
-def _try(command: Sequence[str]) -> None:
+def attempt(command: Sequence[str]) -> None:
+    """Run a command that makes a part of a network. Raises NotPermittedError."""
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
     except FileNotFoundError as error:

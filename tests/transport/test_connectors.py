@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bagel.errors import ConfigError
-from bagel.stage import StageConfig
+from bagel.stage_flags import StageConfig
 from transport.configs import MooncakeConfig, MooncakeStoreConfig, ShmConfig, ZeroMqConfig
 from transport.connectors import stage_connectors
 from transport.stage import connectors_of
@@ -100,6 +100,23 @@ def test_flags_beat_the_file_and_the_file_beats_the_default(tmp_path: Path) -> N
         ZeroMqConfig(bind="tcp://[::]:5", advertise_host="h", connections=3),
     )
     assert connectors_of(StageConfig(deploy_config=str(path), transport="shm"), 0).planes == (ShmConfig(),)
+
+
+def test_a_file_that_names_no_address_takes_that_of_the_flags(tmp_path: Path) -> None:
+    path = tmp_path / "deploy.yaml"
+    planes = ({"name": "ZeroMQConnector"}, {"name": "MooncakeTransferEngineConnector", "extra": {"protocol": "tcp"}})
+    for plane, placed in zip(
+        planes,
+        (
+            ZeroMqConfig(bind="tcp://10.0.0.5:0", advertise_host="10.0.0.5"),
+            MooncakeConfig(host="10.0.0.5", protocol="tcp"),
+        ),
+        strict=True,
+    ):
+        document = {"connectors": {"it": plane}, "stages": [{"stage_id": 0, "output_connectors": {"to_stage_1": "it"}}]}
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        flags = StageConfig(deploy_config=str(path), kv_bind="tcp://10.0.0.5:0", kv_advertise_host="10.0.0.5")
+        assert connectors_of(flags, 0).planes == (placed,)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])

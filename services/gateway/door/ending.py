@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from bagel.errors import DeadlineError
 from bagel.waiting import sleep_until
+from services.gateway.calls import LATE
 from services.gateway.door.statuses import StoppedError
-from services.gateway.pipeline import LATE
 
 
 @asynccontextmanager

@@ -1,16 +1,7 @@
 """What happens to a task -> public gRPC events. Pure."""
 
 from bagel.v1 import bagel_pb2, settings_pb2
-from services.gateway.pipeline import (
-    Drawn,
-    Happening,
-    ImageResult,
-    Preview,
-    Progress,
-    TextDelta,
-    TextResult,
-    Waiting,
-)
+from services.gateway.happenings import Drawn, Happening, ImageResult, Preview, Progress, TextDelta, TextResult, Waiting
 from services.gateway.responses import Answer, usage
 from services.gateway.tasks import Task
 

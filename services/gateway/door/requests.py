@@ -14,6 +14,7 @@ from services.gateway.edit_files import EditFiles, SentPicture
 from services.gateway.errors import invalid_request
 from services.gateway.image_schemas import parse_edit_fields, parse_generation
 from services.gateway.image_tasks import make_image_task
+from services.gateway.sampling_defaults import SamplingDefaults
 from services.gateway.schemas import ChatRequest, parse_chat_request
 from services.gateway.tasks import Task, make_task
 
@@ -33,7 +34,7 @@ _PLACE = {"type": "image_url", "image_url": {"url": "data:"}}
 class Order:
     """A parsed request: its task, once the model's limits are known (raises RequestError), and what came with it."""
 
-    task: Callable[[ModelLimits], Task]
+    task: Callable[[ModelLimits, SamplingDefaults], Task]
     files: EditFiles
 
 

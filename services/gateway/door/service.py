@@ -11,6 +11,7 @@ from bagel.logs import bind_request, get_logger
 from bagel.rpc import REQUEST_ID_KEY, ServicerContext
 from bagel.tracing import annotate
 from bagel.v1 import bagel_pb2, bagel_pb2_grpc, settings_pb2
+from services.gateway.calls import Call
 from services.gateway.door.callers import Callers
 from services.gateway.door.ending import ended_by
 from services.gateway.door.events import accepted, event_of, finished
@@ -26,7 +27,7 @@ from services.gateway.door.requests import (
 from services.gateway.door.statuses import as_status
 from services.gateway.edit_files import EditFiles
 from services.gateway.errors import invalid_request
-from services.gateway.pipeline import Admitted, Call, Drawn, Happening, ImageResult, TextResult
+from services.gateway.happenings import Admitted, Drawn, Happening, ImageResult, TextResult
 from services.gateway.request_ids import known_id, new_request_id
 from services.gateway.responses import Answer
 from services.gateway.serving import Serving
@@ -74,7 +75,7 @@ class BagelServicer(bagel_pb2_grpc.BagelServicer):
             with serving.running.tracked(call) as cancelled:
                 async with ended_by(cancelled, call.deadline_s):
                     name, order = serving.model_for(model or None), read()
-                    task = await asyncio.to_thread(order.task, serving.stages.limits())
+                    task = await asyncio.to_thread(order.task, serving.stages.limits(), serving.config.default_sampling)
                     serving.gate.check_room(draws=task.sampler is not None)
                     await order.files.check(serving.decoding)
                     get_logger().info("request", task=task.name, think=task.think, door="grpc", n=task.count)

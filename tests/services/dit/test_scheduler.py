@@ -29,7 +29,7 @@ def _run_all(scheduler: Scheduler, now_s: float = 0.0) -> list[Work]:
 
 
 def test_a_picture_is_loaded_stepped_and_decoded() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     assert _submit(scheduler, _job(steps=3)) == 0
 
     assert _run_all(scheduler) == [
@@ -43,7 +43,7 @@ def test_a_picture_is_loaded_stepped_and_decoded() -> None:
 
 
 def test_several_pictures_are_drawn_from_one_context() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job(steps=1, pictures=3))
 
     executed = _run_all(scheduler)
@@ -54,14 +54,14 @@ def test_several_pictures_are_drawn_from_one_context() -> None:
 
 
 def test_requests_run_one_after_another_in_the_order_of_arrival() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     assert [_submit(scheduler, _job(name, steps=1)) for name in "abc"] == [0, 1, 2]
 
     assert "".join(work.request_id for work in _run_all(scheduler)) == "aaabbbccc"
 
 
 def test_asking_twice_without_an_outcome_gives_the_same_work() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job())
 
     assert scheduler.schedule(0.0) == scheduler.schedule(0.0)
@@ -69,7 +69,7 @@ def test_asking_twice_without_an_outcome_gives_the_same_work() -> None:
 
 
 def test_a_full_queue_refuses_and_the_running_request_does_not_count() -> None:
-    scheduler = Scheduler(max_queue=1)
+    scheduler = Scheduler(max_queue=1, max_num_seqs=1)
     _submit(scheduler, _job("a"))
     scheduler.schedule(0.0)
     _submit(scheduler, _job("b"))
@@ -80,7 +80,7 @@ def test_a_full_queue_refuses_and_the_running_request_does_not_count() -> None:
 
 @pytest.mark.parametrize("started", [False, True])
 def test_the_same_request_is_not_taken_twice(started: bool) -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job("a"))
     if started:
         scheduler.schedule(0.0)
@@ -89,7 +89,7 @@ def test_the_same_request_is_not_taken_twice(started: bool) -> None:
 
 
 def test_an_outcome_that_comes_twice_or_late_counts_once() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job(steps=3))
     scheduler.schedule(0.0)
     load, step = Work("r", Phase.LOAD, 0, 0), Work("r", Phase.STEP, 0, 0)
@@ -100,7 +100,7 @@ def test_an_outcome_that_comes_twice_or_late_counts_once() -> None:
 
 
 def test_deadlines_expire_waiting_and_running_requests() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job("running", deadline_s=10.0))
     scheduler.schedule(0.0)
     _submit(scheduler, _job("late", deadline_s=5.0))
@@ -117,7 +117,7 @@ def test_deadlines_expire_waiting_and_running_requests() -> None:
 
 @pytest.mark.parametrize("executed", range(8))
 def test_a_request_can_be_removed_at_every_phase_and_the_next_one_starts(executed: int) -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job("gone", steps=2, pictures=2))
     _submit(scheduler, _job("next", steps=1))
     for _ in range(executed):
@@ -129,7 +129,7 @@ def test_a_request_can_be_removed_at_every_phase_and_the_next_one_starts(execute
 
 
 def test_the_outcome_of_a_request_that_is_gone_changes_nothing() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     _submit(scheduler, _job("gone"))
     (work,) = scheduler.schedule(0.0).work
     _submit(scheduler, _job("next"))
@@ -141,7 +141,7 @@ def test_the_outcome_of_a_request_that_is_gone_changes_nothing() -> None:
 
 
 def test_a_waiting_request_can_be_removed_and_unknown_ones_are_ignored() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     for name in "abc":
         _submit(scheduler, _job(name, steps=1))
     scheduler.remove("b")
@@ -151,7 +151,7 @@ def test_a_waiting_request_can_be_removed_and_unknown_ones_are_ignored() -> None
 
 
 def test_a_request_whose_context_is_not_here_yet_holds_up_nobody() -> None:
-    scheduler = Scheduler(max_queue=4)
+    scheduler = Scheduler(max_queue=4, max_num_seqs=1)
     scheduler.submit(_job("slow", steps=1))
     scheduler.submit(_job("quick", steps=1))
     assert scheduler.schedule(0.0).work == ()
@@ -177,32 +177,34 @@ ACTIONS = st.lists(
 
 
 @settings(deadline=None, max_examples=300)
-@given(actions=ACTIONS)
-def test_whatever_happens_one_request_runs_at_a_time_and_all_come_to_an_end(actions: list[tuple[str, object]]) -> None:
-    scheduler = Scheduler(max_queue=3)
+@given(actions=ACTIONS, at_once=st.integers(1, 3))
+def test_whatever_happens_so_many_run_at_once_and_all_come_to_an_end(
+    actions: list[tuple[str, object]], at_once: int
+) -> None:
+    scheduler = Scheduler(max_queue=3, max_num_seqs=at_once)
     alive: list[str] = []  # taken, neither finished nor removed nor expired
     started: list[str] = []
     fetched: set[str] = set()
     submitted, now_s = 0, 0.0
 
-    def look() -> Work | None:
+    def look() -> tuple[Work, ...]:
         decision = scheduler.schedule(now_s)
         for name in decision.expired:
             alive.remove(name)
-        assert len(decision.work) == bool(fetched & set(alive))
+        assert len(decision.work) == min(at_once, len(fetched & set(alive)))
         for work in decision.work:
             if work.request_id not in started:
                 assert work.phase is Phase.LOAD
                 started.append(work.request_id)
-            assert [name for name in started if name in alive] == [work.request_id]
+        assert [name for name in started if name in alive] == [work.request_id for work in decision.work]
         assert scheduler.running + scheduler.queued == len(alive)
-        return decision.work[0] if decision.work else None
+        return decision.work
 
     def execute() -> None:
-        work = look()
-        if work is not None:
+        for work in look():
+            before = scheduler.running
             scheduler.done(work)
-            if scheduler.running == 0:
+            if scheduler.running < before:
                 alive.remove(work.request_id)
 
     for action, value in actions:
@@ -237,3 +239,28 @@ def test_whatever_happens_one_request_runs_at_a_time_and_all_come_to_an_end(acti
         execute()
     assert alive == []
     assert (scheduler.running, scheduler.queued) == (0, 0)
+
+
+def test_max_num_seqs_requests_are_denoised_in_turns_and_the_others_wait() -> None:
+    scheduler = Scheduler(max_queue=4, max_num_seqs=2)
+    for name in "abc":
+        _submit(scheduler, _job(name, steps=2))
+    steps = []
+    while work := scheduler.schedule(0.0).work:
+        assert len(work) <= 2
+        steps.append("".join(f"{piece.request_id}{piece.phase.value[0]}" for piece in work))
+        for piece in work:
+            scheduler.done(piece)
+
+    # l(oad), s(tep), d(ecode)
+    assert steps == ["albl", "asbs", "asbs", "adbd", "cl", "cs", "cs", "cd"]
+    assert (scheduler.running, scheduler.queued) == (0, 0)
+
+
+def test_a_seat_goes_to_the_first_whose_context_is_here() -> None:
+    scheduler = Scheduler(max_queue=4, max_num_seqs=2)
+    _submit(scheduler, _job("a"))
+    scheduler.submit(_job("slow"))
+    _submit(scheduler, _job("b"))
+    assert [work.request_id for work in scheduler.schedule(0.0).work] == ["a", "b"]
+    assert (scheduler.running, scheduler.queued) == (2, 1)

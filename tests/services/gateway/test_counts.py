@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from bagel.errors import DeadlineError
 from services.gateway.errors import invalid_request
+from services.gateway.happenings import Happening, TextDelta
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.pipeline import Happening, TextDelta
 from services.gateway.response_counts import CountedResponses, response_counter
 from services.gateway.stages import Stages
 from tests.services.gateway.test_gate import TASK

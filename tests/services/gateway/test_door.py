@@ -26,7 +26,7 @@ from tests.ports import free_port
 
 @asynccontextmanager
 async def opened(*, bind: str, admin_bind: str | None = None, keys: Keys | None = None) -> AsyncIterator[Door]:
-    serving = Serving(Stages.connect([], []), GatewayConfig())
+    serving = Serving(Stages(), GatewayConfig())
     door = Door(serving, Callers(keys), bind=bind, admin_bind=admin_bind)
     await door.open()
     try:

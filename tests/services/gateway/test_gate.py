@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from bagel.errors import DeadlineError
-from bagel.rpc import open_channel
 from bagel.settings import ModelLimits
-from bagel.v1 import settings_pb2, thinker_pb2_grpc
+from bagel.v1 import settings_pb2
+from services.gateway.calls import Call
 from services.gateway.gate import Gate
-from services.gateway.pipeline import Admitted, Call, Happening, TextDelta, Waiting
+from services.gateway.happenings import Admitted, Happening, TextDelta, Waiting
 from services.gateway.schemas import parse_chat_request
 from services.gateway.stages import Stage, Stages
 from services.gateway.tasks import make_task
@@ -22,8 +22,7 @@ SOON_S, LATER_S = 0.1, 20.0
 
 def ready_stages() -> Stages:
     """A Thinker that was heard of once and is never called."""
-    channel = open_channel("127.0.0.1:1")
-    thinker = Stage("thinker", "127.0.0.1:1", channel, thinker_pb2_grpc.ThinkerStub(channel))
+    thinker = Stage.at("thinker", "127.0.0.1:1")
     thinker.status = settings_pb2.StageStatus(
         state=settings_pb2.STAGE_STATE_READY,
         model=settings_pb2.ModelInfo(
@@ -31,7 +30,7 @@ def ready_stages() -> Stages:
             max_context_tokens=LIMITS.max_context_tokens,
         ),
     )  # fmt: skip
-    return Stages([thinker])
+    return Stages(thinkers=[thinker])
 
 
 async def words() -> AsyncGenerator[Happening, None]:

@@ -28,6 +28,7 @@ BOUNDS: dict[str, Limit[int] | Limit[float]] = {
     "max_think_tokens": limits.NEW_TOKENS, "max_tokens": limits.NEW_TOKENS, "temperature": limits.TEMPERATURE,
     "max_completion_tokens": limits.NEW_TOKENS, "top_p": limits.TOP_P, "guidance_scale": limits.TEXT_SCALE,
     "output_compression": limits.COMPRESSION, "partial_images": limits.PREVIEWS,
+    "top_k": limits.TOP_K, "repetition_penalty": limits.REPETITION_PENALTY,
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from services.gateway.schemas import parse_chat_request
         ("seed", -1, "invalid_value"), ("seed", 2**63, "invalid_value"), ("seed", 1.5, "invalid_value"),
         ("num_inference_steps", 1, "invalid_value"), ("num_inference_steps", 10**9, "invalid_value"),
         ("max_tokens", 0, "invalid_value"), ("temperature", 3, "invalid_value"), ("top_p", 0, "invalid_value"),
+        ("top_k", -1, "invalid_value"), ("top_k", 1.5, "invalid_value"), ("repetition_penalty", 0, "invalid_value"),
         ("temperature", float("nan"), "invalid_value"), ("cfg_text_scale", float("inf"), "invalid_value"),
         ("cfg_renorm_type", "local", "invalid_value"), ("cfg_interval", [0.5], "invalid_value"),
         ("height", "512", "invalid_value"), ("output_format", "gif", "invalid_value"), ("think", 1, "invalid_value"),

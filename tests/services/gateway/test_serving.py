@@ -8,9 +8,10 @@ import pytest
 from fastapi import Request
 from starlette.types import Message
 
+from services.gateway.calls import Call
 from services.gateway.config import GatewayConfig
 from services.gateway.errors import ApiError
-from services.gateway.pipeline import Call, Happening, TextDelta
+from services.gateway.happenings import Happening, TextDelta
 from services.gateway.request_ids import known_id, new_request_id
 from services.gateway.serving import Running, Serving
 from services.gateway.stages import Stages

@@ -161,7 +161,9 @@ def test_a_setting_out_of_bounds_is_refused_by_its_field(field: str, value: obje
         ({"max_think_tokens": 4}, ("max_think_tokens",)),
         ({"modalities": ["image"], "max_tokens": 4, "top_p": 0.5, "height": 512}, ("max_tokens", "top_p")),
         ({"modalities": ["image"], "think": True, "max_tokens": 4, "top_p": 0.5}, ("max_tokens", "top_p")),
-        ({"top_p": 0.5}, ("top_p",)),
+        ({"top_p": 0.5, "top_k": 5}, ("top_k", "top_p")),
+        ({"modalities": ["image"], "repetition_penalty": 1.1}, ("repetition_penalty",)),
+        ({"modalities": ["image"], "think": True, "repetition_penalty": 1.1}, ()),
         ({"modalities": ["image"], "negative_prompt": " "}, ("negative_prompt",)),
         (
             {"modalities": ["image"], "cfg_text_scale": 1.0, "cfg_img_scale": 2.0, "negative_prompt": "x"},

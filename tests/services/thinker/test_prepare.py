@@ -46,8 +46,8 @@ def test_an_edit_keeps_its_pictures_size_whatever_the_default_is() -> None:
 
 
 def test_the_limits_tell_the_default_size() -> None:
-    assert model_limits(CONFIG, pool_tokens=64).default_side_px == 160
-    assert model_limits(replace(CONFIG, default_image_size=96), pool_tokens=64).default_side_px == 96
+    assert model_limits(CONFIG, context_tokens=64).default_side_px == 160
+    assert model_limits(replace(CONFIG, default_image_size=96), context_tokens=64).default_side_px == 96
 
 
 @pytest.mark.parametrize("size", [(63, 64), (64, 176), (0, 64)])

@@ -4,7 +4,7 @@ import pytest
 
 from bagel.contexts import Output
 from bagel.errors import OverloadedError, RequestError
-from services.thinker.scheduler import Decode, Job, Prefill, Scheduler, Seal, Work
+from services.thinker.scheduler import Bounds, Decode, Job, Prefill, Scheduler, Seal, Work
 
 PLENTY = 100
 
@@ -13,6 +13,7 @@ def _job(
     request_id: str = "r",
     *,
     node_tokens: tuple[int, ...] = (5, 9),
+    picture_nodes: tuple[int, ...] = (),
     thought_node: int | None = None,
     decode_tokens: int = 0,
     output: Output = Output.IMAGE,
@@ -21,6 +22,7 @@ def _job(
     return Job(
         request_id=request_id,
         node_tokens=node_tokens,
+        picture_nodes=frozenset(picture_nodes),
         thought_node=thought_node,
         decode_tokens=decode_tokens,
         output=output,
@@ -28,8 +30,13 @@ def _job(
     )
 
 
-def _scheduler(*, num_pages: int = PLENTY, max_queue: int = 8) -> Scheduler:
-    return Scheduler(num_pages=num_pages, page_tokens=4, max_queue=max_queue)
+def _scheduler(*, num_pages: int = PLENTY, max_queue: int = 8, at_once: int = 1, step_tokens: int = 1000) -> Scheduler:
+    return Scheduler(
+        Bounds(
+            num_pages=num_pages, page_tokens=4, max_queue=max_queue, max_num_seqs=at_once,
+            max_num_batched_tokens=step_tokens,
+        )
+    )  # fmt: skip
 
 
 def _run_all(scheduler: Scheduler, *, tokens: int = 2, now_s: float = 0.0) -> list[Work]:
@@ -196,3 +203,79 @@ def test_the_outcome_of_a_request_that_is_gone_changes_nothing() -> None:
     scheduler.done(work)
 
     assert scheduler.schedule(0.0, PLENTY).work == (Prefill("next", 0),)
+
+
+def test_max_num_seqs_requests_take_turns_and_the_others_wait() -> None:
+    scheduler = _scheduler(at_once=2)
+    for name in "abc":
+        scheduler.submit(_job(name, node_tokens=(5,)))
+
+    assert scheduler.schedule(0.0, PLENTY).work == (Prefill("a", 0), Prefill("b", 0))
+    assert (scheduler.running, scheduler.queued) == (2, 1)
+    scheduler.done(Prefill("a", 0))
+    scheduler.done(Seal("a"))
+    # Whoever was not served comes first; a seat that is free is taken at once.
+    assert scheduler.schedule(0.0, PLENTY).work == (Prefill("b", 0), Prefill("c", 0))
+
+
+def test_a_second_request_starts_only_beside_all_that_the_first_may_still_take() -> None:
+    scheduler = _scheduler(at_once=2)
+    first, second = _job("a", node_tokens=(40,)), _job("b", node_tokens=(8,))
+    first_demand, demand = scheduler.demand_pages(first), scheduler.demand_pages(second)
+    scheduler.submit(first)
+    scheduler.submit(second)
+
+    def started(free: int, held: int) -> bool:
+        return len(scheduler.schedule(0.0, free, lambda name: {"a": held}[name]).work) == 2
+
+    assert not started(first_demand + demand - 1, 0)
+    assert not started(first_demand - 4 + demand - 1, 4)
+    assert started(first_demand - 4 + demand, 4), "what it holds already is no longer free, nor promised"
+
+
+def test_a_text_longer_than_a_step_is_cut_and_a_shorter_one_is_not() -> None:
+    scheduler = _scheduler(step_tokens=4)
+    scheduler.submit(_job(node_tokens=(9, 4)))
+    pieces = []
+    for more in (True, True, False, False, False):
+        (piece,) = scheduler.schedule(0.0, PLENTY).work
+        scheduler.done(piece, more_tokens=more)
+        pieces.append(piece)
+
+    assert pieces == [Prefill("r", 0, 4), Prefill("r", 0, 4), Prefill("r", 0), Prefill("r", 1), Seal("r")]
+
+
+def test_a_picture_is_computed_whole_however_few_tokens_a_step_has() -> None:
+    scheduler = _scheduler(step_tokens=4)
+    scheduler.submit(_job(node_tokens=(100,), picture_nodes=(0,)))
+    assert scheduler.schedule(0.0, PLENTY).work == (Prefill("r", 0),)
+
+
+def test_a_step_holds_no_more_tokens_than_it_may() -> None:
+    scheduler = _scheduler(step_tokens=10, at_once=4)
+    scheduler.submit(_job("text", node_tokens=(6,)))
+    scheduler.submit(_job("writer", node_tokens=(1,), thought_node=0, decode_tokens=5))
+    scheduler.submit(_job("long", node_tokens=(6,)))
+    scheduler.submit(_job("late", node_tokens=(6,)))
+
+    # Four tokens are left for the third, none for the fourth; a token to be written costs nothing here.
+    work = (Prefill("text", 0), Decode("writer"), Prefill("long", 0, 4))
+    assert scheduler.schedule(0.0, PLENTY).work == work
+    for piece in work:
+        scheduler.done(piece, more_tokens=not isinstance(piece, Prefill) or piece.tokens is not None)
+    # Its turn comes first; two of the long text are left.
+    assert scheduler.schedule(0.0, PLENTY).work == (
+        Prefill("late", 0), Seal("text"), Decode("writer"), Prefill("long", 0),
+    )  # fmt: skip
+
+
+def test_a_picture_that_does_not_fit_beside_others_comes_first_in_the_next_step() -> None:
+    scheduler = _scheduler(step_tokens=10, at_once=2)
+    scheduler.submit(_job("text", node_tokens=(6, 6)))
+    scheduler.submit(_job("picture", node_tokens=(30,), picture_nodes=(0,)))
+
+    assert scheduler.schedule(0.0, PLENTY).work == (Prefill("text", 0),)
+    scheduler.done(Prefill("text", 0))
+    assert scheduler.schedule(0.0, PLENTY).work == (Prefill("picture", 0),)
+    scheduler.done(Prefill("picture", 0))
+    assert scheduler.schedule(0.0, PLENTY).work == (Prefill("text", 1), Seal("picture"))

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Everything on this machine: run_server.sh [FLAGS OF bagel serve...]
+# Environment: MODEL, PORT, DEPLOY_CONFIG.
+set -eu
+
+exec bagel serve "${MODEL:-ByteDance-Seed/BAGEL-7B-MoT}" --omni --port "${PORT:-8091}" \
+    ${DEPLOY_CONFIG:+--deploy-config "$DEPLOY_CONFIG"} "$@"

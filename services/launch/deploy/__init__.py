@@ -1,0 +1,1 @@
+"""Deploy files: from YAML, flags and what they build on to one checked deployment."""
