@@ -3,8 +3,8 @@
 import grpc.aio
 import pytest
 
-# Tests of these folders share servers; every other file is a unit of its own.
-SERVED = ("tests/e2e/", "tests/playground/")
+# Fixtures that many files share. What uses none of them is kept together by its file.
+SHARED = {"shared_server", "shared_default_server", "browser"}
 
 # Held to the end: a loop that closes with hundreds of events unread leaves the poller thread standing in a full socket,
 # and when the last channel is collected, grpc.aio would wait for that thread for ever. The next loop reads it empty.
@@ -14,5 +14,6 @@ grpc.aio.init_grpc_aio()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell pytest-xdist, where it is used, what to keep together."""
     for item in items:
-        path = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("servers" if path.startswith(SERVED) else path))
+        assert isinstance(item, pytest.Function)
+        group = "servers" if SHARED & set(item.fixturenames) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -6,9 +6,11 @@ import subprocess
 from tests.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
-LISTED = ("bagel", "bagel/model", "services/thinker", "services/dit", "services/gateway", "services/gateway/playground",
-          "services/launch", "services/launch/deploy", "services/registry", "services/cli", "services/cli/client", "services/cli/checks", "transport", "examples",
-          "benchmarks", "protos/bagel/v1")  # fmt: skip
+LISTED = (
+    "bagel", "bagel/model", "services/thinker", "services/dit", "services/gateway", "services/gateway/playground",
+    "services/launch", "services/launch/deploy", "services/registry", "services/cli", "services/cli/client",
+    "services/cli/checks", "transport", "examples", "benchmarks", "protos/bagel/v1",
+)  # fmt: skip
 SOURCES = (".py", ".proto", ".js")
 
 

@@ -16,7 +16,7 @@ from services.launch.terminal import forget_terminal, has_terminal
 
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 10.0
-SETTLED_S = 60.0  # a child that lived so long starts with a clean slate
+SETTLED_S = 10.0  # a child that was ready and lived so long starts with a clean slate
 MAX_QUICK_CRASHES = 5
 KILL_AFTER_S = 5.0
 
@@ -132,7 +132,7 @@ class Supervisor:
                 return
             if child.wanted:
                 continue
-            if time.monotonic() - since > SETTLED_S:
+            if running.ready.is_set() and time.monotonic() - since > SETTLED_S:
                 delay_s, crashes = FIRST_DELAY_S, 0
             crashes += 1
             if status == EXIT_CONFIG or crashes > MAX_QUICK_CRASHES:

@@ -4,6 +4,7 @@ import asyncio
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from bagel.errors import ConfigError
 from tests.services.stages import (
@@ -123,11 +124,11 @@ async def test_max_model_len_beyond_the_models_positions_stops_the_start() -> No
             pass
 
 
-async def test_a_share_of_gpu_memory_is_ignored_on_a_cpu_with_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
-    async with running_thinker(gpu_memory_utilization=0.5, kv_pool_tokens=1024) as stage:
-        assert (await stage.status()).model.max_context_tokens == 1024
-    said = capfd.readouterr()
-    assert "gpu_memory_utilization_ignored" in said.out + said.err
+async def test_a_share_of_gpu_memory_is_ignored_on_a_cpu_with_a_warning() -> None:
+    with capture_logs() as logs:
+        async with running_thinker(gpu_memory_utilization=0.5, kv_pool_tokens=1024) as stage:
+            assert (await stage.status()).model.max_context_tokens == 1024
+    assert "gpu_memory_utilization_ignored" in [log["event"] for log in logs if log["log_level"] == "warning"]
 
 
 async def test_a_penalty_and_the_likeliest_tokens_act_on_what_is_written() -> None:
