@@ -67,18 +67,20 @@ parity-bf16: $(VENV)/.dev  ## the same in bfloat16, against twice the reference'
 parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT process: make parity-services GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.services $(GOLDEN)
 
-chaos: $(VENV)/.dev  ## kills in the middle of transfers, many contract cases, bombs beside other users; writes docs/evidence/
+chaos: $(VENV)/.dev  ## kills of stages and in the middle of transfers, contract cases, bombs beside other users; writes docs/evidence/
 	@CONTRACT_CASES=210 bash -o pipefail -c \
 		'$(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt'
 	@SCHEMATHESIS_EXAMPLES=160 SCHEMATHESIS_LEAST=2000 bash -o pipefail -c \
 		'$(BIN)/python -m pytest -s tests/e2e/test_schemathesis.py | tee docs/evidence/schemathesis.txt'
-	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.bombs --seconds 60 | tee docs/evidence/bombs.txt'
+	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.bombs --seconds 40 | tee docs/evidence/bombs.txt'
+	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.failover | tee docs/evidence/chaos-failover.txt'
 	@$(ONE_THREAD) bash -o pipefail -c '$(BIN)/python -m tests.chaos.transport | tee docs/evidence/chaos-transport.txt'
 
-bench: $(VENV)/.dev  ## every way to move KV pages, ten-fold overload, what the gateway adds; writes docs/evidence/
+bench: $(VENV)/.dev  ## every way to move KV pages, ten-fold overload, what the gateway adds, 1,000 workers; writes docs/evidence/
 	@bash -o pipefail -c '$(BIN)/python -m benchmarks.transport --planes shm,zeromq,mooncake | tee docs/evidence/transport-bench.txt'
 	@bash -o pipefail -c '$(BIN)/python -m benchmarks.overload --seconds 90 | tee docs/evidence/overload.txt'
 	@bash -o pipefail -c '$(BIN)/python -m benchmarks.gateway_overhead | tee docs/evidence/gateway-overhead.txt'
+	@bash -o pipefail -c '$(BIN)/python -m benchmarks.registry | tee docs/evidence/registry.txt'
 
 toy-eval: $(VENV)/.stage  ## 400 held-out tasks through the services, judged by code: a table, out/toy-eval.json and .png
 	$(BIN)/python -m training.evaluation

@@ -17,10 +17,10 @@ AT_ONCE = 4
 _DRAW: dict[str, Any] = {"modalities": ["image"], "height": 256, "width": 256}
 _PHOTO = picture(scene(192, 128))
 BODIES: tuple[dict[str, Any], ...] = (
-    {**_DRAW, "messages": user("A red circle"), "num_inference_steps": 40, "seed": 1},
-    {**_DRAW, "messages": user("A cute cat"), "num_inference_steps": 30, "seed": 2, "negative_prompt": "blurry"},
-    {**_DRAW, "messages": user(_PHOTO, text("Make the background blue")), "num_inference_steps": 24, "seed": 3},
-    {**_DRAW, "messages": user("A green star"), "num_inference_steps": 20, "seed": 4, "think": True},
+    {**_DRAW, "messages": user("A red circle"), "num_inference_steps": 24, "seed": 1},
+    {**_DRAW, "messages": user("A cute cat"), "num_inference_steps": 20, "seed": 2, "negative_prompt": "blurry"},
+    {**_DRAW, "messages": user(_PHOTO, text("Make the background blue")), "num_inference_steps": 16, "seed": 3},
+    {**_DRAW, "messages": user("A green star"), "num_inference_steps": 16, "seed": 4, "think": True},
 )
 TEXTS: tuple[dict[str, Any], ...] = (
     {"messages": user("What is the capital of France?")},

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.chaos.failover_orders import check_orders
 from tests.chaos.failover_outage import check_outage
-from tests.chaos.failover_rounds import check_kills, check_rolling
+from tests.chaos.failover_rounds import check_kills, check_rolling, check_thinker
 from tests.chaos.node import running_node
 
 
@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bagel-chaos-") as folder:
         with running_node(Path(folder)) as node:
             violations += asyncio.run(check_kills(node, options.pictures, options.kills, options.every_s))
+            violations += asyncio.run(check_thinker(node))
             violations += asyncio.run(check_rolling(node))
         violations += check_outage(options.outage_s)
         violations += check_orders(options.orders)

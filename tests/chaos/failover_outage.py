@@ -7,11 +7,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tests.chaos.asking import BODIES, TEXTS, asked
-from tests.chaos.failover_rounds import faults_of
+from tests.chaos.failover_rounds import REJOINED_S, faults_of
 from tests.ports import free_port
 from tests.processes import Process
 
-REJOINED_S = 3.0
 FLAGS = ("--threads", "1", "--kv-pool-tokens", "8192", "--plain-progress", "--log-format", "json")
 
 

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import time
+from datetime import datetime
+from typing import Any
 
 import httpx
 
@@ -12,6 +14,7 @@ from tests.chaos.node import STAGES, Node
 
 STOPPED_S = 20.0
 NOTICED_S = 15.0
+REJOINED_S = 3.0
 BACK_S = 60.0
 ROLL_S = 300.0
 _TRIES = 'bagel_tries_again_total{stage="dit"}'
@@ -59,6 +62,30 @@ async def stop_for_a_while(node: Node) -> None:
         await asyncio.sleep(STOPPED_S - (time.monotonic() - began))
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+async def check_thinker(node: Node) -> list[str]:
+    """A Thinker of two killed with requests on their way: it joins again soon after it listens; what was violated."""
+    async with asked(node.url, BODIES + TEXTS) as asking:
+        node.refresh()
+        before = {event["epoch"] for event in node.events("joined")}
+        os.kill(node.pids["thinker"], signal.SIGKILL)
+        while not (joined := [e for e in node.events("joined") if e["epoch"] not in before]):
+            await asyncio.sleep(0.1)
+        await until_ready(node)
+    listened = node.events("listening")[-1]
+    seconds = (moment_of(joined[0]) - moment_of(listened)).total_seconds()
+    print(
+        f"a Thinker killed: joined again {seconds:.1f} s after it listened; {asking.answered} answers as in peace,"
+        f" slowest {asking.slowest_s:.1f} s", flush=True,
+    )  # fmt: skip
+    late = [f"thinker: joined again only {seconds:.1f} s after it listened"] if seconds > REJOINED_S else []
+    return faults_of("thinker", asking) + late
+
+
+def moment_of(event: dict[str, Any]) -> datetime:
+    """When it was logged."""
+    return datetime.fromisoformat(event["timestamp"])
 
 
 async def check_rolling(node: Node) -> list[str]:

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
+from bagel import wire
+from bagel.rpc import CHANNEL_OPTIONS
+from bagel.settings import SamplerSettings
+from bagel.v1 import dit_pb2, dit_pb2_grpc, kv_pb2, settings_pb2, thinker_pb2, thinker_pb2_grpc
 from tests.e2e.replicas import Replicas, running_replicas
 from tests.e2e.server import picture, read_picture, read_text, scene, text, user
 
@@ -106,6 +111,30 @@ def test_a_thinker_that_dies_after_its_pages_were_read_changes_nothing(
     thinker.send(signal.SIGKILL)
     assert read_picture(answer(drawing.result())) == calm
     replicas.bring_back(thinker)
+
+
+def test_a_handle_of_an_earlier_life_is_refused(replicas: Replicas) -> None:
+    thinker, dit = replicas.thinkers[0], replicas.dits[0]
+    with (
+        grpc.insecure_channel(thinker.address, options=CHANNEL_OPTIONS) as holder,
+        grpc.insecure_channel(dit.address, options=CHANNEL_OPTIONS) as reader,
+    ):
+        request = thinker_pb2.PrepareContextRequest(
+            request=kv_pb2.RequestId(id="early", attempt=1),
+            segments=[settings_pb2.Segment(text=settings_pb2.TextSegment(text="A red circle"))],
+            size=settings_pb2.ImageSize(height=64, width=64),
+        )
+        lease = thinker_pb2_grpc.ThinkerStub(holder).PrepareContext(request, timeout=30)
+        handle = next(event.handle for event in lease if event.WhichOneof("event") == "handle")
+        thinker.send(signal.SIGKILL)
+        replicas.bring_back(thinker)
+        wanted = dit_pb2.GenerateRequest(
+            request=request.request, handle=handle, sampler=wire.sampler_to_proto(SamplerSettings(num_timesteps=4)),
+        )  # fmt: skip
+        with pytest.raises(grpc.RpcError) as refused:
+            list(dit_pb2_grpc.DitStub(reader).Generate(wanted, timeout=30))
+    assert refused.value.code() is grpc.StatusCode.ABORTED
+    assert "the handle is of epoch" in refused.value.details()
 
 
 def test_new_requests_go_to_whoever_is_there(replicas: Replicas, pool: ThreadPoolExecutor) -> None:
