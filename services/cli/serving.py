@@ -147,6 +147,12 @@ def serve(
     join_token_file: Annotated[
         str | None, typer.Option(help="File with the secret of all nodes.", rich_help_panel=_NODES)
     ] = None,
+    master_wait_s: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Give up when the master does not answer for so long; else wait for it.", rich_help_panel=_NODES
+        ),
+    ] = None,
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -232,6 +238,7 @@ def serve(
         bind=bind,
         advertise_address=advertise_address,
         join_token_file=join_token_file,
+        master_wait_s=master_wait_s,
     )
     options = ServeOptions(
         model=model,

@@ -17,6 +17,7 @@ class Placement:
     bind: str | None = None  # of stages: host, or host:port
     advertise_address: str | None = None  # the same as others dial it
     join_token_file: str | None = None
+    master_wait_s: float | None = None  # for a master of another node to answer; None: as long as it takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

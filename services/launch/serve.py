@@ -20,6 +20,7 @@ from services.launch.deploy.links import links_yaml
 from services.launch.deploy.load import Deployment, load_deployment
 from services.launch.listening import check_address, check_port, listen_http
 from services.launch.machine import platform_of, visible_devices
+from services.launch.master import require_master
 from services.launch.options import ServeOptions
 from services.launch.pipelines import detect_pipeline
 from services.launch.plan import ChildSpec, NodePlan, count_stages, plan_children
@@ -42,6 +43,12 @@ def serve(options: ServeOptions) -> int:
         topology = topology_of(options.placement, deployment.pipeline)
         _check(options, deployment, topology, platform)
         with ExitStack() as stack:
+            if (
+                topology.registry is None
+                and topology.master is not None
+                and options.placement.master_wait_s is not None
+            ):
+                require_master(topology.master, options.placement.master_wait_s)
             listener = _take_ports(options, topology, stack)
             runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bagel-")))
             if len(str(runtime)) > MAX_RUNTIME_PATH:

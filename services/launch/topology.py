@@ -30,7 +30,7 @@ def topology_of(placement: Placement, pipeline: Pipeline) -> Topology:
     if not several:
         for flag, value in (
             ("--bind", placement.bind), ("--advertise-address", placement.advertise_address),
-            ("--join-token-file", placement.join_token_file),
+            ("--join-token-file", placement.join_token_file), ("--master-wait-s", placement.master_wait_s),
         ):  # fmt: skip
             if value is not None:
                 raise ConfigError(f"{flag} is for stages of several nodes: give --master-address too")

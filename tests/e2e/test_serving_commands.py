@@ -149,6 +149,10 @@ def mistakes(taken: int) -> dict[str, tuple[list[str], str]]:
         "port taken": (["--port", str(taken)], f"127.0.0.1:{taken} cannot be listened on"),
         "master's port taken": (["--stage-id", "0", "-omp", str(taken)], "take another with --master-port"),
         "no master": (["--stage-id", "1", "--headless"], "give --master-address HOST"),
+        "master unreachable": (
+            ["--stage-id", "1", "--headless", "-oma", "127.0.0.1", "-omp", "9", "--master-wait-s", "1"],
+            "nobody answers at the master's address 127.0.0.1:9 (Connection refused)",
+        ),
         "another tree's path": (
             ["--deploy-config", "vllm_omni/deploy/bagel_single_stage.yaml"], "is deploy/bagel_single_stage.yaml"
         ),
