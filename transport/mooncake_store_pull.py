@@ -101,8 +101,18 @@ class StorePull:
             found = self._client.call(partial(self._look, wanted), patience_s=patience_s, left_s=self._left_s)
             for one in wanted:
                 if one.key in found.views:
-                    self._land(one, found.views[one.key])
+                    self._land_or_miss(one, found.views[one.key], patience_s)
         return [one for one in wanted if one.key not in found.views], found.progress
+
+    def _land_or_miss(self, one: _Wanted, view: memoryview, patience_s: float) -> None:
+        """Land a page. One that was given back while it was read is no corrupt one: the store used its memory again."""
+        try:
+            self._land(one, view)
+        except TransferCorruptError:
+            look = partial(self._present, keys=[one.key])
+            if self._client.call(look, patience_s=patience_s, left_s=self._left_s):
+                raise
+            raise LeaseEndedError(f"page {one.page} was given back while it was read") from None
 
     def _left_s(self) -> float:
         return remaining_s(self._request, self._cancelled)
