@@ -8,14 +8,17 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from bagel.errors import ConfigError
+from bagel.addresses import split_address
+from bagel.errors import BagelError
 from bagel.logs import get_logger
+from bagel.members import Member, MemberState
 from bagel.watching import Watched, watch_members
 from services.gateway.config import GatewayConfig
 from services.gateway.stages import Stages
 
 DNS_PREFIX = "dns:"
 RESOLVE_S = 2.0
+REFUSED_S = 5.0
 
 
 class Discovery:
@@ -44,27 +47,31 @@ class Discovery:
 
     async def _watch(self, master: str) -> None:
         self._stages.notes[master] = f"the master at {master} has not answered yet"
-        known: dict[str, tuple[str, str]] = {}
-        try:
-            async for change in watch_members(master, token=self._token):
-                self._stages.notes.pop(master, None)
-                self.apply(change, known)
-        except ConfigError as error:
-            get_logger().error("master_refused", reason=str(error))
-            self._stages.notes[master] = str(error)
+        known: dict[str, Member] = {}
+        while True:
+            try:
+                async for change in watch_members(master, token=self._token):
+                    self._stages.notes.pop(master, None)
+                    self.apply(change, known)
+            except BagelError as error:
+                # A wrong secret, or somebody else there: said, and tried again, since others may mend it.
+                get_logger().error("master_refused", reason=str(error))
+                self._stages.notes[master] = str(error)
+            await asyncio.sleep(REFUSED_S)
 
-    def apply(self, change: Watched, known: dict[str, tuple[str, str]]) -> None:
-        """Take over a change; `known` holds kind and address by worker."""
-        before = set(known.values())
+    def apply(self, change: Watched, known: dict[str, Member]) -> None:
+        """Take over a change; `known` holds members by worker."""
+        before = {(member.kind.value, member.address) for member in known.values()}
         if change.snapshot:
             known.clear()
-        known.update({member.worker_id: (member.kind.value, member.address) for member in change.changed})
+        known.update({member.worker_id: member for member in change.changed})
         for worker_id in change.left:
             known.pop(worker_id, None)
-        for kind, address in before - set(known.values()):
+        for kind, address in before - {(member.kind.value, member.address) for member in known.values()}:
             self._stages.unlist(kind, address)
-        for kind, address in known.values():
-            self._stages.add(kind, address)
+        for member in known.values():
+            draining = member.boot_epoch if member.state is MemberState.DRAINING else 0
+            self._stages.add(member.kind.value, member.address, draining_boot=draining)
 
     async def _resolve(self, kind: str, name: str) -> None:
         """Follow the addresses of a name, such as a headless service of Kubernetes."""
@@ -80,17 +87,17 @@ class Discovery:
                 for address in addresses:
                     self._stages.add(kind, address)
                 known = addresses
-            except socket.gaierror as error:
+            except (OSError, UnicodeError) as error:
                 # As with a master that is away: what is known is kept.
-                self._stages.notes[name] = f"{name} has no address in DNS ({error.strerror})"
+                self._stages.notes[name] = f"{name} has no address in DNS ({error})"
             await asyncio.sleep(RESOLVE_S)
 
 
 def check_addresses(addresses: Sequence[str]) -> None:
-    """Raise ConfigError for a name in DNS without a port."""
+    """Raise ConfigError for a name in DNS without a port that can be."""
     for address in addresses:
-        if address.startswith(DNS_PREFIX) and not address.rpartition(":")[2].isdecimal():
-            raise ConfigError(f"{address}: must be dns:HOST:PORT")
+        if address.startswith(DNS_PREFIX):
+            split_address(address.removeprefix(DNS_PREFIX), flag="dns:")
 
 
 def _address(socket_address: tuple[Any, ...]) -> str:

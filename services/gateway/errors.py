@@ -12,6 +12,13 @@ RETRY_AFTER_S = 1
 CLIENT_CLOSED_REQUEST = 499
 
 
+# Of a stage that went away, or of what it was to hand over.
+_LOST = {
+    grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.CANCELLED, grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.FAILED_PRECONDITION,
+}  # fmt: skip
+
+
 class ApiError(Exception):
     """An answer with an error body."""
 
@@ -80,7 +87,7 @@ def from_rpc(error: grpc.aio.AioRpcError, stage: str) -> ApiError:
             return rate_limited(details, code="overloaded", retry_after_s=error_pushback_s(error) or RETRY_AFTER_S)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return _deadline_exceeded()
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.ABORTED:
+        case code if code in _LOST:
             message = f"the {stage} was lost or is not ready: {details}"
             return ApiError(status=503, message=message, type="server_error", code="stage_unavailable")
         case _:

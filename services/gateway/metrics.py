@@ -79,6 +79,8 @@ class GatewayMetrics:
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
+        for gauge in (self._ready, self._free, self._queued):
+            gauge.clear()  # of stages that are known no more
         for stage in (*self._stages.thinkers, *self._stages.dits):
             self._ready.labels(stage.kind, stage.address).set(stage.ready)
             if stage.status is not None:

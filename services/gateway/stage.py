@@ -38,8 +38,9 @@ class Stage:
     stub: thinker_pb2_grpc.ThinkerStub | dit_pb2_grpc.DitStub
     status: settings_pb2.StageStatus | None = None
     problem: str = "not tried yet"
-    was_ready: bool = False  # at least once
+    model: settings_pb2.ModelInfo | None = None  # of its last status as ready, kept while it is away
     listed: bool = True  # by whoever told its address
+    draining_boot: int = 0  # boot number of a life that drains, as told by a registry
     calls: dict[Stream, float] = field(default_factory=dict)  # on their way, with their cost
     others: int = 0  # requests of other gateways, at the last look
 
@@ -53,7 +54,15 @@ class Stage:
     @property
     def ready(self) -> bool:
         """Whether it takes requests."""
-        return self.status is not None and self.status.state == settings_pb2.STAGE_STATE_READY
+        status = self.status
+        if status is None or status.epoch == self.draining_boot != 0:
+            return False
+        return status.state == settings_pb2.STAGE_STATE_READY
+
+    @property
+    def was_ready(self) -> bool:
+        """At least once."""
+        return self.model is not None
 
     @property
     def gone(self) -> bool:
@@ -72,7 +81,7 @@ class Stage:
 
     def serves(self, task: str) -> bool:
         """Whether it was started with a task; one that does not say has them all."""
-        return self.status is not None and (not self.status.model.tasks or task in self.status.model.tasks)
+        return self.model is not None and (not self.model.tasks or task in self.model.tasks)
 
     def lose(self, problem: str) -> None:
         """It stands still: end the calls to it."""
@@ -108,7 +117,6 @@ async def watch(stage: Stage, *, hang_s: float, changed: Callable[[], None]) -> 
         while not stage.gone:
             before = stage.ready
             late = await _look(stage, late, hang_s)
-            stage.was_ready |= stage.ready
             if stage.ready != before:
                 get_logger().info("stage_changed", stage=stage.kind, address=stage.address, detail=stage.detail)
                 changed()
@@ -139,6 +147,8 @@ async def _look(stage: Stage, late: int, hang_s: float) -> int:
         stage.lose(f"its device has been on one piece of work for {status.device_busy_s:.0f} s (--hang-s {hang_s:g})")
         return 0
     stage.status = status
+    if stage.ready:
+        stage.model = status.model
     stage.others = max(0, status.running + status.queued - len(stage.calls))
     return 0
 

@@ -31,13 +31,14 @@ class Stages:
     notes: dict[str, str] = field(default_factory=dict)  # what keeps addresses from being known, by source
     _watchers: dict[Stage, "asyncio.Task[None]"] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _closed: bool = False
 
-    def add(self, kind: str, address: str) -> None:
-        """A stage's address, new or known; it is watched from now on."""
+    def add(self, kind: str, address: str, *, draining_boot: int = 0) -> None:
+        """A new or known address; it is watched from now on. The life of `draining_boot` takes nothing new."""
         stages = self._of(kind)
         known = next((stage for stage in stages if stage.address == address), None)
         if known is not None:
-            known.listed = True
+            known.listed, known.draining_boot = True, draining_boot
             return
         stage = Stage.at(kind, address)
         stages.append(stage)
@@ -53,6 +54,7 @@ class Stages:
 
     async def close(self) -> None:
         """Stop watching and close every channel."""
+        self._closed = True
         watchers = list(self._watchers.values())
         for watcher in watchers:
             watcher.cancel()
@@ -88,10 +90,11 @@ class Stages:
         return [stage.describe() for stage in (*self.thinkers, *self.dits)]
 
     def model(self) -> settings_pb2.ModelInfo:
-        """What a Thinker serves. Raises NotReadyError."""
-        status = _pick(self.thinkers, "Thinker", ()).status
-        assert status is not None
-        return status.model
+        """What the Thinkers serve; those that are away for a moment, too. Raises NotReadyError."""
+        for stage in sorted(self.thinkers, key=lambda stage: not stage.ready):
+            if stage.model is not None:
+                return stage.model
+        raise _none_ready(self.thinkers, "Thinker")
 
     def limits(self) -> ModelLimits:
         """What its model can do. Raises NotReadyError."""
@@ -103,6 +106,9 @@ class Stages:
     def _forget(self, stage: Stage) -> None:
         self._of(stage.kind).remove(stage)
         del self._watchers[stage]
+        if stage.listed and not self._closed:
+            # Named again while its channel was being closed.
+            self.add(stage.kind, stage.address)
         self._tell()
 
     def _tell(self) -> None:
@@ -111,9 +117,9 @@ class Stages:
         self._changed = asyncio.Event()
 
     def _check_task(self, task: str) -> None:
-        ready = [stage for stage in self.thinkers if stage.ready]
-        if ready and not any(stage.serves(task) for stage in ready):
-            served = sorted({name for stage in ready if stage.status for name in stage.status.model.tasks})
+        known = [stage for stage in self.thinkers if stage.was_ready]
+        if known and not any(stage.serves(task) for stage in known):
+            served = sorted({name for stage in known if stage.model for name in stage.model.tasks})
             raise RequestError(f"this server was started without {task}; it has {', '.join(served)}", param="model")
 
     def _thinker(self, task: str, avoid: Collection[Stage]) -> Stage:
@@ -139,12 +145,16 @@ class Stages:
 def _pick(stages: Sequence[Stage], name: str, avoid: Collection[Stage]) -> Stage:
     ready = [stage for stage in stages if stage.ready]
     if not ready:
-        details = "; ".join(f"{s.address}: {s.detail}" for s in stages) or "none is known"
-        raise NotReadyError(f"no {name} is ready ({details})")
+        raise _none_ready(stages, name)
     return min(ready, key=lambda stage: (stage in avoid, stage.load))
 
 
+def _none_ready(stages: Sequence[Stage], name: str) -> NotReadyError:
+    details = "; ".join(f"{s.address}: {s.detail}" for s in stages) or "none is known"
+    return NotReadyError(f"no {name} is ready ({details})")
+
+
 def _same_model(thinker: Stage, dit: Stage) -> bool:
-    if thinker.status is None or dit.status is None:
+    if thinker.model is None or dit.model is None:
         return False
-    return thinker.status.model.model_hash == dit.status.model.model_hash
+    return thinker.model.model_hash == dit.model.model_hash

@@ -30,6 +30,7 @@ def ready_stages() -> Stages:
             max_context_tokens=LIMITS.max_context_tokens,
         ),
     )  # fmt: skip
+    thinker.model = thinker.status.model
     return Stages(thinkers=[thinker])
 
 

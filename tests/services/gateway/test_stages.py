@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from bagel.errors import NotReadyError, RequestError
-from bagel.members import Kind, Member
+from bagel.errors import ConfigError, NotReadyError, RequestError
+from bagel.members import Kind, Member, MemberState
 from bagel.rpc import SERVER_OPTIONS
 from bagel.v1 import settings_pb2, thinker_pb2_grpc
 from bagel.watching import Watched
 from services.gateway.calls import Call
 from services.gateway.config import GatewayConfig
-from services.gateway.discovery import Discovery
+from services.gateway.discovery import Discovery, check_addresses
 from services.gateway.stage import Stage
 from services.gateway.stages import ALONE_S, Stages
 
@@ -47,7 +47,7 @@ async def thinker_port() -> AsyncIterator[int]:
 def ready(stage: Stage, *, tasks: tuple[str, ...] = (), others: int = 0, model: str = "a") -> Stage:
     info = settings_pb2.ModelInfo(model_hash=model, tasks=tasks)
     stage.status = settings_pb2.StageStatus(state=settings_pb2.STAGE_STATE_READY, model=info)
-    stage.was_ready, stage.others = True, others
+    stage.model, stage.others = info, others
     return stage
 
 
@@ -80,7 +80,12 @@ async def test_a_thinker_has_the_task_and_a_dit_the_thinkers_model() -> None:
     assert await stages.thinker("text2text", call()) is texts
     assert await stages.thinker("img2img", call()) is every
     assert await stages.dit(every, call()) is drawers[1]
+    # Away for a moment, it has its task and its model still.
     every.status = None
+    assert await stages.dit(every, call()) is drawers[1]
+    with pytest.raises(NotReadyError):
+        await stages.thinker("img2img", call(0.1))
+    stages.thinkers.remove(every)
     with pytest.raises(RequestError, match="started without img2img; it has img2text, text2text"):
         await stages.thinker("img2img", call())
 
@@ -125,7 +130,7 @@ async def test_what_nobody_names_is_kept_as_long_as_it_answers(stages: Stages) -
 
 async def test_a_snapshot_and_its_changes_are_followed(stages: Stages) -> None:
     discovery = Discovery(stages, GatewayConfig(), None)
-    known: dict[str, tuple[str, str]] = {}
+    known: dict[str, Member] = {}
 
     def member(worker_id: str, port: int) -> Member:
         return Member(
@@ -146,6 +151,28 @@ async def test_a_snapshot_and_its_changes_are_followed(stages: Stages) -> None:
     assert listed() == ["127.0.0.1:3"]
     discovery.apply(Watched(True, ()), known)
     assert listed() == []
+
+
+async def test_one_that_the_registry_says_is_draining_gets_nothing_new(stages: Stages) -> None:
+    member = Member(
+        worker_id="one", kind=Kind.DIT, address="127.0.0.1:1", model_name="toy", model_hash="a", boot_epoch=7,
+        state=MemberState.DRAINING,
+    )  # fmt: skip
+    Discovery(stages, GatewayConfig(), None).apply(Watched(True, (member,)), {})
+    stage = ready(stages.dits[0])
+    assert stage.status is not None
+    stage.status.epoch = 7
+    Discovery(stages, GatewayConfig(), None).apply(Watched(False, (member,)), {})
+    assert not stage.ready
+    # Another life at the same address is another matter.
+    stage.status.epoch = 8
+    assert stage.ready
+
+
+@pytest.mark.parametrize("name", ["dns:host", "dns:host:99999", "dns:host:x"])
+def test_a_name_without_a_port_is_a_mistake(name: str) -> None:
+    with pytest.raises(ConfigError):
+        check_addresses([name])
 
 
 async def test_a_name_in_dns_stands_for_all_its_addresses(stages: Stages, thinker_port: int) -> None:
