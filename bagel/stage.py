@@ -31,7 +31,7 @@ from bagel.placing import advertised
 from bagel.progress import LoadProgress
 from bagel.ready import tell_ready
 from bagel.rpc import SERVER_OPTIONS, ErrorInterceptor
-from bagel.stage_exit import EXIT_CONFIG
+from bagel.stage_exit import EXIT_CONFIG, EXIT_HANGING
 from bagel.stage_flags import StageConfig
 from bagel.tracing import tracing
 from bagel.v1 import settings_pb2
@@ -158,7 +158,10 @@ async def _serve(config: StageConfig, monitor: StageMonitor, stage: StageParts, 
     get_logger().info("listening", address=monitor.address, epoch=monitor.epoch, version=__version__, **metrics)
     try:
         async with joining(joiner, monitor.found_model(), monitor.listen) as refused:
-            await _load_and_run(config, monitor, stage, device, servicer, stop, refused)
+            stopped = await _load_and_run(config, monitor, stage, device, servicer, stop, refused)
+        if not stopped:
+            # The device holds a thread that nothing ends, and Python would wait for it.
+            os._exit(EXIT_HANGING)
     finally:
         for each in (server, admin):
             if each is not None:
@@ -173,7 +176,8 @@ async def _load_and_run(
     servicer: health.aio.HealthServicer,
     stop: asyncio.Event,
     refused: "asyncio.Future[None]",
-) -> None:
+) -> bool:
+    """Whether everything has stopped; else a piece of work hangs on the device."""
     started = time.monotonic()
     loading = device.run(stage.load)
     stopped = asyncio.create_task(stop.wait())
@@ -202,10 +206,15 @@ async def _load_and_run(
     while stage.busy() and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     running.cancel()
-    await asyncio.wait({running})
+    # A piece that is on the device may end within the time for draining, or soon.
+    _, hanging = await asyncio.wait({running}, timeout=max(STOP_GRACE_S, deadline - time.monotonic()))
+    if hanging:
+        get_logger().error("device_hangs", busy_s=round(device.busy_s, 1), unfinished=stage.busy())
+        return False
     get_logger().info("stopped", unfinished=stage.busy())
     if refused.done():
         refused.result()
+    return True
 
 
 def _joiner(config: StageConfig, monitor: StageMonitor, stage: StageParts) -> Joiner | None:

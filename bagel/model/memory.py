@@ -52,15 +52,17 @@ def pool_pages(flags: StageConfig, layout: KvLayout, device: torch.device, *, be
     return pages
 
 
-def context_tokens(flags: StageConfig, *, max_positions: int, pool_tokens: int) -> int:
-    """Most tokens of a request's context. Raises ConfigError for a limit beyond the model's positions."""
-    if flags.max_model_len is None:
-        return pool_tokens
-    if flags.max_model_len > max_positions:
+def check_positions(flags: StageConfig, max_positions: int) -> None:
+    """Raise ConfigError for contexts longer than the model's positions. Before weights are loaded."""
+    if flags.max_model_len is not None and flags.max_model_len > max_positions:
         raise ConfigError(
             f"--max-model-len {flags.max_model_len} is more than the model's {max_positions} positions: lower it"
         )
-    return min(flags.max_model_len, pool_tokens)
+
+
+def context_tokens(flags: StageConfig, *, pool_tokens: int) -> int:
+    """Most tokens of a request's context."""
+    return pool_tokens if flags.max_model_len is None else min(flags.max_model_len, pool_tokens)
 
 
 def _gib(num_bytes: float) -> str:

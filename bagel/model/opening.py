@@ -10,6 +10,7 @@ from bagel.config import ModelConfig, load_model_config
 from bagel.kv_layout import KvLayout
 from bagel.model.device import open_device, resolve_dtype
 from bagel.model.kv import torch_dtype
+from bagel.model.memory import check_positions
 from bagel.model.weights import DummySource, SafetensorsSource, StageModel, build_stage
 from bagel.progress import LoadProgress
 from bagel.stage import StageMonitor
@@ -29,11 +30,12 @@ class OpenedModel:
 
 
 def open_model(flags: StageConfig) -> OpenedModel:
-    """Find the model and the device. Raises ConfigError."""
+    """Find the model and the device, and check the flags against the model. Raises ConfigError."""
     if flags.threads:
         torch.set_num_threads(flags.threads)
     source = resolve_model(flags.model, load_format=flags.load_format, revision=flags.revision)
     config = load_model_config(source.folder)
+    check_positions(flags, config.llm.max_positions)
     device = open_device(flags.device)
     layout = KvLayout.of(config.llm, page_tokens=flags.kv_page_tokens, dtype=resolve_dtype(flags.dtype, device))
     return OpenedModel(

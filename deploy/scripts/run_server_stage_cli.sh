@@ -6,7 +6,7 @@ usage() {
     cat <<'TEXT'
 run_server_stage_cli.sh [--stage 0|1|all] [--model M] [--port P] [--master-address A] [--master-port P]
                         [--deploy-config F] [-- FLAGS OF bagel serve...]
---stage all, the default, starts both here and stops both on Ctrl-C.
+--stage all, the default, starts both here and stops both on Ctrl-C, or when its terminal is closed.
 Environment: MODEL, PORT, MASTER_ADDRESS, MASTER_PORT, DEPLOY_CONFIG.
 TEXT
 }
@@ -48,12 +48,13 @@ set -m
 "${stage_0[@]}" & first=$!
 "${stage_1[@]}" & second=$!
 stopped=
-stop() { stopped=1; kill -TERM "$first" "$second" 2>/dev/null || true; }
-trap stop INT TERM
+stop() { stopped=1; kill "-$1" "$first" "$second" 2>/dev/null || true; }
+trap 'stop TERM' INT TERM
+trap 'stop HUP' HUP  # the terminal is closed, which each of them sees
 status=0
 wait -n "$first" "$second" || status=$?
 ended=$status
-if [ -z "$stopped" ]; then stop; else ended=0; fi
+if [ -z "$stopped" ]; then stop TERM; else ended=0; fi
 for each in "$first" "$second"; do
     while kill -0 "$each" 2>/dev/null; do wait "$each" 2>/dev/null || true; done
 done

@@ -79,12 +79,11 @@ class DitAssembly:
             shown_tokens = num_pages * layout.page_tokens
         else:
             num_pages = self.pages_beside(layout)
-        limits = context_tokens(flags, max_positions=opened.config.llm.max_positions, pool_tokens=shown_tokens)
         self._servicer.loaded = loaded = Loaded(
             config=opened.config,
             engine=self._engine(opened, model, num_pages),
             tasks=self._tasks,
-            max_context_tokens=limits,
+            max_context_tokens=context_tokens(flags, pool_tokens=shown_tokens),
             model_name=opened.name,
             model_hash=opened.hash,
             device_name=device_name(opened.device),

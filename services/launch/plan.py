@@ -48,6 +48,7 @@ class NodePlan:
     topology: Topology
     source: ModelSource
     runtime: Path  # a folder for sockets
+    launch_id: str  # of this start alone: containers share host names and process ids
     stage_file: Path | None = None  # what stages read of the deploy file
     platform: str = "cpu"
     visible: str | None = None  # the environment's devices
@@ -120,7 +121,7 @@ def _join_flags(plan: NodePlan, name: str) -> tuple[str, ...]:
     """For a stage that others dial. What is not said here follows from the way to the master."""
     placement = plan.options.placement
     assert plan.topology.master is not None
-    flags = ["--master", plan.topology.master, "--worker-id", f"{os.uname().nodename}-{os.getpid()}-{name}"]
+    flags = ["--master", plan.topology.master, "--worker-id", f"{os.uname().nodename}-{plan.launch_id}-{name}"]
     if placement.join_token_file is not None:
         flags += ["--join-token-file", placement.join_token_file]
     if placement.bind is not None:

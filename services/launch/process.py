@@ -9,6 +9,10 @@ from bagel.logs import get_logger
 from services.launch.plan import ChildSpec
 
 
+class StartError(Exception):
+    """A process that cannot be started; the text says why."""
+
+
 class Running:
     """A process of a child. `ready` is set when it says over its pipe that it serves."""
 
@@ -20,7 +24,15 @@ class Running:
 
     @classmethod
     async def start(cls, spec: ChildSpec, *more: str) -> "Running":
-        """Start it, with some flags more."""
+        """Start it, with some flags more. Raises StartError."""
+        try:
+            return await cls._start(spec, *more)
+        except (OSError, ValueError) as error:
+            # No file handles or memory left, no such program, an environment that cannot be handed over.
+            raise StartError(f"{spec.name} cannot be started: {error}") from error
+
+    @classmethod
+    async def _start(cls, spec: ChildSpec, *more: str) -> "Running":
         reading, writing = os.pipe()
         telling = ("--ready-fd", str(writing)) if spec.tells_ready else ()
         try:

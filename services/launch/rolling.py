@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from bagel.logs import get_logger
 from services.launch.plan import Role
-from services.launch.process import Running
+from services.launch.process import Running, StartError
 from services.launch.supervisor import Child, Supervisor
 
 READY_S = 900.0  # weights of a large model from a slow disk
@@ -33,7 +33,7 @@ async def roll(supervisor: Supervisor, ready_stages: ReadyStages | None) -> None
     get_logger().info("rolling", children=len(supervisor.children))
     try:
         for child in supervisor.children:
-            if child.now is None or not await _is_ready(child.now):
+            if child.now is None or not await is_ready(child.now):
                 raise RollError(f"{child.spec.name} is not ready; send SIGHUP again once it is")
         for role in _ORDER:
             for child in (each for each in supervisor.children if each.spec.role is role):
@@ -48,7 +48,11 @@ async def _renew(supervisor: Supervisor, child: Child, ready_stages: ReadyStages
     name = child.spec.name
     get_logger().info("renewing", child=name)
     if child.spec.overlaps:
-        if not await _is_ready(await supervisor.succeed(child, *SUCCESSOR_FLAGS)):
+        try:
+            successor = await supervisor.succeed(child, *SUCCESSOR_FLAGS)
+        except StartError as error:
+            raise RollError(f"{error}; the old one goes on") from error
+        if not await is_ready(successor):
             await supervisor.go_back(child)
             raise RollError(f"a new {name} ended, or was not ready within {READY_S:.0f} s; the old one goes on")
         await supervisor.retire(child)
@@ -57,7 +61,7 @@ async def _renew(supervisor: Supervisor, child: Child, ready_stages: ReadyStages
     # All of this node; those of other nodes come and go.
     least = sum(each.spec.role is Role.STAGE for each in supervisor.children)
     listed = 0 if counted is None else await _listed(counted, least)
-    if not await _is_ready(await supervisor.restart(child)):
+    if not await is_ready(await supervisor.restart(child)):
         raise RollError(f"{name} did not come back: it ended again, or was not ready within {READY_S:.0f} s")
     if counted is not None:
         await _listed(counted, listed)
@@ -73,7 +77,7 @@ async def _listed(counted: ReadyStages, least: int) -> int:
     return found
 
 
-async def _is_ready(running: Running) -> bool:
+async def is_ready(running: Running) -> bool:
     """Whether it says that it serves, in time and before it ends."""
     waiting = [asyncio.ensure_future(running.ready.wait()), asyncio.ensure_future(running.wait())]
     await asyncio.wait(waiting, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)

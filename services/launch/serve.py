@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import secrets
 import socket
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from services.launch.deploy.checks import Served
 from services.launch.deploy.links import links_yaml
 from services.launch.deploy.load import Deployment, load_deployment
 from services.launch.listening import check_address, check_port, listen_http
-from services.launch.machine import platform_of, visible_devices
+from services.launch.machine import platform_of, share_devices, visible_devices
 from services.launch.master import require_master
 from services.launch.options import ServeOptions
 from services.launch.pipelines import detect_pipeline
@@ -41,7 +42,7 @@ def serve(options: ServeOptions) -> int:
         platform, visible = platform_of(options.device, visible=visible_devices()), visible_devices()
         deployment = load_deployment(options.deploy, platform, served_model(options.model, options.load_format))
         topology = topology_of(options.placement, deployment.pipeline)
-        _check(options, deployment, topology, platform)
+        _check(options, deployment, topology, platform, visible)
         with ExitStack() as stack:
             if (
                 topology.registry is None
@@ -57,6 +58,7 @@ def serve(options: ServeOptions) -> int:
             detect_pipeline(source.folder)
             plan = NodePlan(
                 options=options, deployment=deployment, topology=topology, source=source, runtime=runtime,
+                launch_id=secrets.token_hex(4),
                 stage_file=_write_stage_file(deployment, runtime), platform=platform, visible=visible,
                 http_fd=None if listener is None else listener.fileno(),
             )  # fmt: skip
@@ -72,9 +74,10 @@ def served_model(model: str, load_format: str) -> Served:
     """What is known of a model without fetching it."""
     here = Path(model).expanduser().is_dir() or model in (TOY, OFFICIAL_ID) or "/" not in model
     if not here or load_format not in LOAD_FORMATS:
-        return Served(model=model, kv_heads=None)
+        return Served(model=model)
     source = resolve_model(model, load_format="dummy")  # the configuration alone
-    return Served(model=model, kv_heads=load_model_config(source.folder).llm.num_kv_heads)
+    llm = load_model_config(source.folder).llm
+    return Served(model=model, kv_heads=llm.num_kv_heads, max_positions=llm.max_positions)
 
 
 async def _run(options: ServeOptions, topology: Topology, children: Sequence[ChildSpec]) -> int:
@@ -96,7 +99,9 @@ async def _run(options: ServeOptions, topology: Topology, children: Sequence[Chi
             await reporting
 
 
-def _check(options: ServeOptions, deployment: Deployment, topology: Topology, platform: str) -> None:
+def _check(
+    options: ServeOptions, deployment: Deployment, topology: Topology, platform: str, visible: str | None
+) -> None:  # fmt: skip
     """Raises ConfigError; warns of what is left out on this machine; prints what was translated."""
     if deployment.translated is not None:
         print(f"# {options.deploy.stage_configs} as a file for --deploy-config:", file=sys.stderr)
@@ -107,7 +112,8 @@ def _check(options: ServeOptions, deployment: Deployment, topology: Topology, pl
         if value is not None and not with_port(value).endswith(":0") and count > 1:
             raise ConfigError(f"{flag} {value}: {count} stages cannot share a port; give the host alone")
     for stage in topology.stages:
-        devices = deployment.fields_of(stage).devices
+        fields = deployment.fields_of(stage)
+        devices = fields.devices
         if devices is None:
             continue
         if platform == "cpu":
@@ -116,6 +122,8 @@ def _check(options: ServeOptions, deployment: Deployment, topology: Topology, pl
             )
         elif ":" in options.device:
             raise ConfigError(f"--device {options.device}: stage {stage.stage_id} has devices {devices!r}; give one")
+        else:
+            share_devices(devices, fields.num_replicas or 1, visible)
 
 
 def _take_ports(options: ServeOptions, topology: Topology, stack: ExitStack) -> socket.socket | None:

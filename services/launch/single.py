@@ -94,7 +94,7 @@ class SingleAssembly:
 
     @property
     def busy(self) -> int:
-        """Requests that run, wait or are leased."""
+        """Requests that are prepared, wait, run or are leased."""
         return self.thinker.busy + self.dit.busy
 
     def load(self) -> Load:

@@ -11,14 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from bagel.logs import get_logger
 from bagel.stage_exit import EXIT_CONFIG
 from services.launch.plan import ChildSpec, Role
-from services.launch.process import Running
+from services.launch.process import Running, StartError
 from services.launch.terminal import forget_terminal, has_terminal
 
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 10.0
 SETTLED_S = 10.0  # a child that was ready and lived so long starts with a clean slate
-MAX_QUICK_CRASHES = 5
+MAX_QUICK_CRASHES = 5  # of one that never served; any other is tried for ever
 KILL_AFTER_S = 5.0
+HANGUP_S = 2.0  # within which shell and kernel both tell of a closed terminal
 
 
 class Child:
@@ -29,7 +30,8 @@ class Child:
         self.now: Running | None = None
         self.before: Running | None = None  # still finishes what it has, while its successor serves
         self.wanted = False  # its end is no crash
-        self.started = asyncio.Event()
+        self.started = asyncio.Event()  # or its start has failed
+        self.starting = asyncio.Lock()
 
     @property
     def living(self) -> list[Running]:
@@ -49,6 +51,7 @@ class Supervisor:
         self.over = asyncio.Event()
         self._status = 0
         self._on_terminal = has_terminal()
+        self._under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
     async def run(self) -> int:
         """Until SIGINT or SIGTERM, or until a child cannot run; the exit status."""
@@ -69,7 +72,10 @@ class Supervisor:
         return self._drain_s + KILL_AFTER_S
 
     async def restart(self, child: Child) -> Running:
-        """Stop a child and let its keeper start it anew; its new process. Raises asyncio.CancelledError at the end."""
+        """Stop a child and let its keeper start it anew; its new process, or the ended one where none can start.
+
+        Raises asyncio.CancelledError at the end.
+        """
         assert child.now is not None
         child.started.clear()
         child.wanted = True
@@ -79,10 +85,11 @@ class Supervisor:
         return child.now
 
     async def succeed(self, child: Child, *more: str) -> Running:
-        """Start a successor beside a child, which goes on until `retire`."""
-        child.before = child.now
-        child.now = await Running.start(child.spec, *more)
-        return child.now
+        """Start a successor beside a child, which goes on until `retire`. Raises StartError."""
+        async with child.starting:
+            successor = await Running.start(child.spec, *more)
+            child.before, child.now = child.now, successor
+        return successor
 
     async def retire(self, child: Child) -> None:
         """End the one that has a successor."""
@@ -108,6 +115,10 @@ class Supervisor:
         """SIGHUP: a terminal that was closed, or somebody who wants all processes anew."""
         assert self._roll is not None
         if self._on_terminal and not has_terminal():
+            if self._under_nohup:
+                get_logger().info("hangup_ignored", reason="the terminal was closed, and nohup said to go on")
+                asyncio.get_running_loop().call_later(HANGUP_S, self._leave_terminal)
+                return
             forget_terminal()
             self._on_signal()
             return
@@ -116,33 +127,52 @@ class Supervisor:
             return
         self._rolling = asyncio.ensure_future(self._roll(self))
 
+    def _leave_terminal(self) -> None:
+        """From now on a hangup is somebody's word."""
+        self._on_terminal = False
+
     async def _keep(self, child: Child) -> None:
         """Start one child again and again, until stopping."""
-        delay_s, crashes = FIRST_DELAY_S, 0
+        delay_s, crashes, has_served = FIRST_DELAY_S, 0, False
         while not self.over.is_set():
             since, child.wanted = time.monotonic(), False
-            running = child.now = await Running.start(child.spec)
-            child.started.set()
-            if self.over.is_set():
-                # Everything was told to stop while this one was being started.
-                await running.stop(KILL_AFTER_S)
-                return
-            status = await self._end(child)
+            status = await self._live(child)
             if self.over.is_set():
                 return
+            ready = child.now is not None and child.now.ready.is_set()
+            settled = ready and time.monotonic() - since > SETTLED_S
+            has_served |= child.wanted or settled or (ready and child.spec.tells_ready)
             if child.wanted:
                 continue
-            if running.ready.is_set() and time.monotonic() - since > SETTLED_S:
+            if settled:
                 delay_s, crashes = FIRST_DELAY_S, 0
             crashes += 1
             if status == EXIT_CONFIG or crashes > MAX_QUICK_CRASHES:
-                get_logger().error("gave_up", child=child.spec.name, exit_status=status, crashes=crashes)
-                self._status = status if status > 0 else 1
-                self.over.set()
-                return
+                if not has_served:
+                    get_logger().error("gave_up", child=child.spec.name, exit_status=status, crashes=crashes)
+                    self._status = status if status is not None and status > 0 else 1
+                    self.over.set()
+                    return
+                delay_s = MAX_DELAY_S  # the rest of the node goes on, and this one joins once it can
             get_logger().warning("crashed", child=child.spec.name, exit_status=status, restart_in_s=delay_s)
             await self._pause(delay_s)
             delay_s = min(2 * delay_s, MAX_DELAY_S)
+
+    async def _live(self, child: Child) -> int | None:
+        """Start a child and wait for its end: its exit status; None when it could not be started."""
+        try:
+            async with child.starting:
+                if child.now is None or not child.now.alive:  # else a successor took over from one that crashed
+                    child.now = await Running.start(child.spec)
+        except StartError as error:
+            get_logger().error("not_started", child=child.spec.name, reason=str(error))
+            return None
+        finally:
+            child.started.set()
+        if self.over.is_set():
+            # Everything was told to stop while this one was being started.
+            await child.now.stop(KILL_AFTER_S)
+        return await self._end(child)
 
     async def _end(self, child: Child) -> int:
         """The exit status of a child's last process: one that has a successor ends unnoticed."""

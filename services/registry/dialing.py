@@ -12,13 +12,7 @@ from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
 from services.registry.errors import SlowWorkerError, UnreachableWorkerError
 
 DIAL_S = 3.5
-CONNECT_MS = 3_000
 AT_ONCE = 64
-_OPTIONS = (
-    # One attempt, of three seconds.
-    ("grpc.initial_reconnect_backoff_ms", CONNECT_MS),
-    ("grpc.min_reconnect_backoff_ms", CONNECT_MS),
-)
 
 
 class Dialer:
@@ -26,13 +20,18 @@ class Dialer:
 
     def __init__(self, *, dial_s: float = DIAL_S) -> None:
         self._dial_s = dial_s
+        # One attempt to connect, which outlasts the check: gRPC gives up at once where nobody listens, and a host that
+        # is merely slow is told from that by the check's own time.
+        connect_ms = int(2_000 * dial_s)
+        names = ("grpc.initial_reconnect_backoff_ms", "grpc.min_reconnect_backoff_ms")
+        self._options = tuple((name, connect_ms) for name in names)
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def check(self, member: Member) -> None:
         """Raise UnreachableWorkerError, or SlowWorkerError when time is over, unless the worker itself answers."""
         try:
             async with self._free, asyncio.timeout(self._dial_s):
-                status = await _status(member)
+                status = await self._status(member)
         except TimeoutError:
             raise self._slow(member) from None
         except grpc.aio.AioRpcError as error:
@@ -49,22 +48,24 @@ class Dialer:
             found = f"another process is there, with boot epoch {status.epoch} and not {member.boot_epoch}"
             raise UnreachableWorkerError(_advice(member, found))
 
+    async def _status(self, member: Member) -> settings_pb2.StageStatus:
+        # Not closed by hand: grpc.aio's close looks at all tasks of the event loop, of which every worker has one, and
+        # half of a join's cost would be that. A channel to which nobody refers any more ends its connection at once.
+        channel = grpc.aio.insecure_channel(member.address, options=self._options)
+        stub: thinker_pb2_grpc.ThinkerStub | dit_pb2_grpc.DitStub
+        match member.kind:
+            case Kind.THINKER:
+                stub = thinker_pb2_grpc.ThinkerStub(channel)
+            case Kind.DIT:
+                stub = dit_pb2_grpc.DitStub(channel)
+        status: settings_pb2.StageStatus = await stub.GetStatus(settings_pb2.GetStatusRequest())
+        return status
+
     def _slow(self, member: Member) -> SlowWorkerError:
-        return SlowWorkerError(f"{member.worker_id} at {member.address} did not answer GetStatus in {self._dial_s} s")
-
-
-async def _status(member: Member) -> settings_pb2.StageStatus:
-    # Not closed by hand: grpc.aio's close looks at all tasks of the event loop, of which every worker has one, and half
-    # of a join's cost would be that. A channel to which nobody refers any more ends its connection at once.
-    channel = grpc.aio.insecure_channel(member.address, options=_OPTIONS)
-    stub: thinker_pb2_grpc.ThinkerStub | dit_pb2_grpc.DitStub
-    match member.kind:
-        case Kind.THINKER:
-            stub = thinker_pb2_grpc.ThinkerStub(channel)
-        case Kind.DIT:
-            stub = dit_pb2_grpc.DitStub(channel)
-    status: settings_pb2.StageStatus = await stub.GetStatus(settings_pb2.GetStatusRequest())
-    return status
+        return SlowWorkerError(
+            f"{member.worker_id} at {member.address} did not answer GetStatus in {self._dial_s} s; if that goes on, see"
+            " that the registry's host reaches this address: --advertise-address, firewalls"
+        )
 
 
 def _advice(member: Member, found: str) -> str:

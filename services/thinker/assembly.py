@@ -80,8 +80,8 @@ class ThinkerAssembly:
 
     @property
     def busy(self) -> int:
-        """Requests that run, wait or are leased."""
-        return self._servicer.loaded.engine.busy if self._servicer.loaded else 0
+        """Requests that are prepared, wait, run or are leased."""
+        return self._servicer.busy
 
     def load(self) -> Load:
         """How busy it is, for a master."""
@@ -93,9 +93,7 @@ class ThinkerAssembly:
 
     def _loaded(self, opened: OpenedModel, model: ThinkerModel, num_pages: int) -> Loaded:
         config, layout, device = self._host.config, opened.layout, opened.device
-        most_tokens = context_tokens(
-            config, max_positions=opened.config.llm.max_positions, pool_tokens=num_pages * layout.page_tokens
-        )
+        most_tokens = context_tokens(config, pool_tokens=num_pages * layout.page_tokens)
         pool = Pool(num_pages=num_pages, page_bytes=layout.page_bytes, epoch=self._host.monitor.epoch, device=device)
         holder, tokenizer = Holder(pool, self._planes.all), Tokenizer(opened.source.folder)
         memory = pool_view(pool.region.tensor, KvMemory.in_order(layout))

@@ -92,11 +92,6 @@ class ThinkerEngine:
         self._wake = asyncio.Event()
         self._idle_closed = asyncio.Condition()
 
-    @property
-    def busy(self) -> int:
-        """Requests that run, wait or are leased."""
-        return len(self._tickets)
-
     def submit(self, prepared: PreparedRequest, *, deadline_s: float, handle_id: str | None = None) -> Ticket:
         """Accept a request; `handle_id` is where its context is published. Raises RequestError."""
         job = prepared.job(self.runner.model.config, deadline_s=deadline_s)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from bagel import __version__, limits, wire
@@ -50,6 +50,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
     def __init__(self, monitor: StageMonitor, leases: LeaseBook, metrics: ThinkerMetrics) -> None:
         self._monitor, self._leases, self._metrics = monitor, leases, metrics
         self.loaded: Loaded | None = None
+        self.busy = 0  # requests from when they are accepted to their end: a drain waits for all of them
 
     async def GetStatus(self, request: settings_pb2.GetStatusRequest, context: object) -> settings_pb2.StageStatus:
         status = self._monitor.status()
@@ -61,8 +62,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
         self, request: thinker_pb2.GenerateTextRequest, context: ServicerContext
     ) -> AsyncIterator[thinker_pb2.GenerateTextEvent]:
         deadline_s = time.monotonic() + remaining_s(context)
-        with self._metrics.requests.counted("text", deadline_s) as ending:
-            loaded = self._ready()
+        with self._metrics.requests.counted("text", deadline_s) as ending, self._accepted() as loaded:
             prepared = await asyncio.to_thread(self._prepare_text, request, loaded)
             ticket = loaded.engine.submit(prepared, deadline_s=deadline_s)
             try:
@@ -87,8 +87,7 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
         self, request: thinker_pb2.PrepareContextRequest, context: ServicerContext
     ) -> AsyncIterator[thinker_pb2.PrepareContextEvent]:
         deadline_s = time.monotonic() + remaining_s(context)
-        with self._metrics.requests.counted("context", deadline_s) as ending:
-            loaded = self._ready()
+        with self._metrics.requests.counted("context", deadline_s) as ending, self._accepted() as loaded:
             prepared = await asyncio.to_thread(self._prepare_context, request, loaded)
             async with self._leased(prepared, request.request.attempt, loaded, deadline_s) as (lease, ticket):
                 yield thinker_pb2.PrepareContextEvent(queued=thinker_pb2.Queued(position=ticket.position))
@@ -138,10 +137,16 @@ class ThinkerServicer(thinker_pb2_grpc.ThinkerServicer):
         assert self.loaded is not None
         return self.loaded
 
-    def _ready(self) -> Loaded:
+    @contextmanager
+    def _accepted(self) -> Iterator[Loaded]:
+        """What is loaded, for the time of a request, which counts as busy. Raises NotReadyError."""
         self._monitor.require_ready()
         assert self.loaded is not None
-        return self.loaded
+        self.busy += 1
+        try:
+            yield self.loaded
+        finally:
+            self.busy -= 1
 
     def _prepare_text(self, request: thinker_pb2.GenerateTextRequest, loaded: Loaded) -> PreparedRequest:
         wanted = ContextRequest(

@@ -1,5 +1,7 @@
 """How much KV memory a stage takes, from its flags and the device."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +11,7 @@ from bagel.config import LlmConfig
 from bagel.errors import ConfigError
 from bagel.kv_layout import KvLayout
 from bagel.model.memory import GIB, RESERVE_BYTES, context_tokens, pages_within, pool_pages
+from bagel.model.opening import open_model
 from bagel.stage_flags import StageConfig
 
 LAYOUT = KvLayout.of(LlmConfig(), page_tokens=16, dtype="bfloat16")
@@ -74,12 +77,14 @@ def test_on_a_cpu_the_share_is_ignored_with_a_warning(capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("most", "pool", "expected"), [(None, 2048, 2048), (512, 2048, 512), (4096, 2048, 2048)])
 def test_a_context_has_as_many_tokens_as_the_pool_or_as_it_was_told(most: int | None, pool: int, expected: int) -> None:
-    assert context_tokens(StageConfig(max_model_len=most), max_positions=4096, pool_tokens=pool) == expected
+    assert context_tokens(StageConfig(max_model_len=most), pool_tokens=pool) == expected
 
 
-def test_a_context_longer_than_the_models_positions_is_refused_at_the_start() -> None:
-    with pytest.raises(ConfigError, match="--max-model-len 4097 is more than the model's 4096 positions"):
-        context_tokens(StageConfig(max_model_len=4097), max_positions=4096, pool_tokens=9999)
+def test_a_context_longer_than_the_models_positions_is_refused_before_weights_are_loaded() -> None:
+    flags = StageConfig(model="tests/golden/checkpoint", device="cpu", max_model_len=32768)
+    assert open_model(flags).config.llm.max_positions == 32768
+    with pytest.raises(ConfigError, match="--max-model-len 32769 is more than the model's 32768 positions"):
+        open_model(replace(flags, max_model_len=32769))
 
 
 @pytest.mark.parametrize(

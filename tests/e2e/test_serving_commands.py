@@ -86,7 +86,7 @@ def test_run_server_with_a_deploy_file(tmp_path: Path) -> None:
     port, path = free_port(), tmp_path / "deploy_config.yaml"
     path.write_text(CURRENT)
     named = {"MODEL": "toy", "PORT": str(port), "DEPLOY_CONFIG": str(path)}
-    with script("run_server.sh", "--load-format", "dummy", folder=tmp_path, **named):
+    with script("run_server.sh", "--", "--load-format", "dummy", folder=tmp_path, **named):
         wait_ready(port)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
             answer = ask(http, {"messages": TASKS["text2text"]["messages"]})
@@ -148,6 +148,10 @@ def mistakes(taken: int) -> dict[str, tuple[list[str], str]]:
         "two ranks on a CPU": (["--device", "cpu", "--tensor-parallel-size", "2"], GPUS),
         "port taken": (["--port", str(taken)], f"127.0.0.1:{taken} cannot be listened on"),
         "master's port taken": (["--stage-id", "0", "-omp", str(taken)], "take another with --master-port"),
+        "devices of no use": (
+            ["owner/far-away", "--device", "cuda", "--stage-overrides", '{"1": {"devices": "0,1", "num_replicas": 3}}'],
+            "2 devices cannot be shared out evenly among 3 replicas",
+        ),
         "no master": (["--stage-id", "1", "--headless"], "give --master-address HOST"),
         "master unreachable": (
             ["--stage-id", "1", "--headless", "-oma", "127.0.0.1", "-omp", "9", "--master-wait-s", "1"],

@@ -6,6 +6,7 @@ First what could never be, then what is not built: who asks for three ranks of f
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bagel.tasks import TaskKind
 from services.launch.deploy.document import Node, Problem, refuse
 from services.launch.deploy.links import EDGES, check_links
 from services.launch.deploy.merging import stage_node
@@ -27,7 +28,8 @@ class Served:
     """What checks need to know of the model, as far as it is known before a download."""
 
     model: str
-    kv_heads: int | None
+    kv_heads: int | None = None
+    max_positions: int | None = None
 
 
 def check_deploy(document: Node, part: DeployPart, pipeline: Pipeline, served: Served) -> None:
@@ -59,7 +61,7 @@ class _StageChecks:
             known = self._pipeline.shown_stages()
             what = f"stage_id is {self._fields.stage_id}; the pipeline {self._pipeline.name} has {known}"
             return [self._problem(what, "stage_id")]
-        return [*self._tensor_parallel(), *self._rest(), *self._sampling(), *self._alone()]
+        return [*self._tensor_parallel(), *self._rest(), *self._requests(), *self._sampling(), *self._alone()]
 
     def _tensor_parallel(self) -> Iterator[Problem]:
         own, other = self._fields.tensor_parallel_size, self._parallel.tensor_parallel_size
@@ -96,6 +98,18 @@ class _StageChecks:
             yield self._problem(f"vae_use_tiling: {NO_TILING}", "vae_use_tiling")
         if fields.enable_prefix_caching:
             yield self._problem(f"enable_prefix_caching: {NO_PREFIX_CACHE}", "enable_prefix_caching")
+
+    def _requests(self) -> Iterator[Problem]:
+        """Whether it can serve any, and such long ones."""
+        stage, fields = self._pipeline.stage(self._fields.stage_id), self._fields
+        tasks, tokens = fields.tasks, fields.max_model_len
+        if stage is not None and stage.draws and tasks is not None and not any(TaskKind(task).draws for task in tasks):
+            what = f"tasks: none ends in a picture, which {stage.name} is for; add text2img or img2img"
+            yield self._problem(what, "tasks")
+        positions = self._served.max_positions
+        if tokens is not None and positions is not None and tokens > positions:
+            what = f"max_model_len {tokens} is more than the {positions} positions of {self._served.model}; lower it"
+            yield self._problem(what, "max_model_len")
 
     def _sampling(self) -> Iterator[Problem]:
         """Settings of texts belong to the stage that writes, those of pictures to the one that draws."""

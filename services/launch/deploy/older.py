@@ -121,8 +121,9 @@ def translate(path: Path) -> Node:
     for place in (runtime.entries.get("defaults"), runtime):
         if place is not None and "max_inflight" in place.entries:
             new["max_inflight"] = place.entries["max_inflight"]
-    if "connectors" in runtime.entries:
-        new["connectors"] = runtime.entries["connectors"]
+    connectors = runtime.entries.get("connectors")
+    if connectors is not None and connectors.value not in (None, {}):
+        new["connectors"] = connectors
     threshold = runtime.entries.get("shm_threshold_bytes")
     if threshold is not None and not single:
         if "connectors" not in new:
@@ -185,11 +186,15 @@ def _stage(old: Node) -> Node:
 def _with_threshold(connectors: Node | None, threshold: Node) -> Node:
     """The threshold for every shared memory connector that has none, or a connector of its own."""
     place = threshold.place
+    if connectors is not None and not isinstance(connectors.value, Mapping):
+        return connectors  # refused as a field of the present form
     named = dict(connectors.entries) if connectors is not None else {}
     own = Node({"name": Node("SharedMemoryConnector", place)}, place)
     for name, node in (named or {_SHARED_MEMORY: own}).items():
         if (kind := node.entries.get("name")) is not None and kind.value == "SharedMemoryConnector":
             extra = node.entries.get("extra", Node({}, place))
+            if not isinstance(extra.value, Mapping):
+                continue
             filled = Node({"shm_threshold_bytes": threshold, **extra.entries}, extra.place)
             named[name] = Node({**node.entries, "extra": filled}, node.place)
     return Node(named, place)

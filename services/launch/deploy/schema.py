@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from bagel import limits
 
 Count = Annotated[int, Field(ge=1)]
+Replicas = Annotated[int, Field(ge=1, le=1024)]
 Seed = Annotated[int, Field(ge=limits.SEED.least, le=limits.SEED.most)]
 TextScale = Annotated[float, Field(ge=limits.TEXT_SCALE.least, le=limits.TEXT_SCALE.most)]
 Tokens = Annotated[int, Field(ge=limits.NEW_TOKENS.least, le=limits.NEW_TOKENS.most)]
@@ -41,6 +42,9 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+# What an operating system can hand to a process.
+EnvName = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
+EnvValue = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[^\x00]*$")]
 Connectors = dict[str, Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]]
 
 
@@ -94,7 +98,7 @@ class StageFields(_Strict):
 
     stage_id: Annotated[int, Field(ge=0)]
     devices: Annotated[str, BeforeValidator(_as_text)] | None = None
-    num_replicas: Count | None = None
+    num_replicas: Replicas | None = None
     tasks: Annotated[list[Task], Field(min_length=1)] | None = None
     max_num_seqs: Count | None = None
     max_num_batched_tokens: Count | None = None
@@ -110,7 +114,7 @@ class StageFields(_Strict):
     input_connectors: Connectors | None = None
     output_connectors: Connectors | None = None
     max_inflight: Count | None = None
-    env: dict[str, Annotated[str, BeforeValidator(_as_text)]] | None = None
+    env: dict[EnvName, EnvValue] | None = None
 
 
 class DeployPart(_Strict):

@@ -12,7 +12,7 @@ from services.launch.options import ServeOptions
 from services.launch.plan import ChildSpec, NodePlan, plan_children
 from services.launch.topology import topology_of
 
-TOY = Served(model="toy", kv_heads=2)
+TOY = Served(model="toy", kv_heads=2, max_positions=4096)
 
 
 def deployed(folder: Path, document: dict[str, Any] | str, platform: str = "cpu", **sources: Any) -> Deployment:
@@ -30,7 +30,8 @@ def children_of(
     deployment = deployment or load_deployment(options.deploy, "cpu", TOY)
     plan = NodePlan(
         options=options, deployment=deployment, topology=topology_of(options.placement, deployment.pipeline),
-        source=resolve_model("toy", load_format="auto"), runtime=Path("/run/bagel"), **machine,
+        source=resolve_model("toy", load_format="auto"), runtime=Path("/run/bagel"),
+        launch_id="4e1f", **machine,
     )  # fmt: skip
     return {child.name: child for child in plan_children(plan)}
 

@@ -112,6 +112,28 @@ def test_a_part_for_a_platform_holds_there_alone_and_null_takes_back(tmp_path: P
         ("a: [", "deploy.yaml:1: is no YAML ("),
         ("- a", "deploy.yaml:1: must be a mapping with pipeline, "),
         (
+            "stages:\n- stage_id: 0\n  env: {BUILD: 2024-02-30}",
+            "deploy.yaml:3: '2024-02-30' is read as timestamp and is none; quote it if it is a text",
+        ),
+        ("a: 0x_", "deploy.yaml:1: '0x_' is read as int and is none"),
+        ('a: !!int "abc"', "deploy.yaml:1: 'abc' is read as int and is none"),
+        ("a: !!bool x", "deploy.yaml:1: 'x' is read as bool and is none"),
+        ("a: !!timestamp x", "deploy.yaml:1: 'x' is read as timestamp and is none"),
+        ("a: " + "9" * 5000, "deploy.yaml:1: '9999"),
+        ("a: " + "[" * 2000, "deploy.yaml: is nested too deeply"),
+        ("connectors:\n  a: " + "[" * 100 + "]" * 100, "deploy.yaml:2: is nested too deeply"),
+        ('stages: [{stage_id: 0, env: {"A=": b}}]', "deploy.yaml:1: stages[0].env.A="),
+        ('stages: [{stage_id: 0, env: {A: "\\0"}}]', "deploy.yaml:1: stages[0].env.A: String should match"),
+        ("stages: [{stage_id: 0, num_replicas: 1025}]", "deploy.yaml:1: stages[0].num_replicas: Input should be less"),
+        (
+            "stages:\n- stage_id: 1\n  tasks: [text2text]",
+            "deploy.yaml:3: tasks: none ends in a picture, which dit is for; add text2img or img2img",
+        ),
+        (
+            "stages:\n- stage_id: 1\n  max_model_len: 4097",
+            "deploy.yaml:3: max_model_len 4097 is more than the 4096 positions of toy; lower it",
+        ),
+        (
             "connectors:\n  far:\n    name: ZeroMQConnector\n    extra:\n      bnd: x",
             "deploy.yaml:5: connectors.far.extra has an unknown key 'bnd'; did you mean bind?",
         ),
@@ -169,6 +191,8 @@ def test_a_mistake_in_a_flag_names_the_flag(tmp_path: Path) -> None:
     assert tiling == "--vae-use-tiling: vae_use_tiling: tiled VAE decoding is not built yet; leave it out"
     for text, says in (
         ("{", "--stage-overrides: is no JSON"),
+        ("[" * 100_000, "--stage-overrides: is nested too deeply"),
+        ('{"1": ' + "[" * 100 + "]" * 100 + "}", "--stage-overrides: is nested too deeply"),
         ("[1]", "--stage-overrides: must be stages by their numbers"),
         ('{"1": {"devces": 1}}', "--stage-overrides: unknown key stages[0].devces; the nearest valid key is devices"),
         ('{"7": {}}', "--stage-overrides: stage_id is 7; the pipeline bagel has"),
@@ -181,3 +205,22 @@ def test_a_flag_takes_the_place_of_a_wrong_value_of_the_file(tmp_path: Path) -> 
     text = "stages: [{stage_id: 1, tensor_parallel_size: 2, parallel_config: {tensor_parallel_size: 2}}]"
     assert "not built yet" in refusal(tmp_path, text)
     assert deployed(tmp_path, text, flags=StageFlags(tensor_parallel_size=1)).pipeline.name == "bagel"
+
+
+def test_what_is_merged_twice_and_differs_in_a_key_is_no_mistake(tmp_path: Path) -> None:
+    text = """
+        connectors:
+          first: &first {name: SharedMemoryConnector, extra: &extra {shm_threshold_bytes: 1}}
+          second: &second
+            <<: *first
+            extra: &more
+              <<: *extra
+              shm_threshold_bytes: 2
+          third: *second
+          fourth: {<<: *second, extra: *more}
+    """
+    part = deployed(tmp_path, textwrap.dedent(text)).part
+    found = {name: entry["extra"]["shm_threshold_bytes"] for name, entry in (part.connectors or {}).items()}
+    assert found == {"first": 1, "second": 2, "third": 2, "fourth": 2}
+    twice = "connectors:\n  a: &a {name: x}\n  b:\n    <<: *a\n    name: y\n    name: z"
+    assert refusal(tmp_path, twice) == "deploy.yaml:6: name stands there twice; remove one"

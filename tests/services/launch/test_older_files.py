@@ -67,6 +67,12 @@ def test_a_dit_alone_is_a_single_stage(tmp_path: Path) -> None:
     assert list(children_of(loaded(tmp_path, SINGLE))) == ["single", "gateway"]
 
 
+@pytest.mark.parametrize("nothing", ["null", "{}"])
+def test_connectors_of_which_none_is_named_are_as_if_left_out(tmp_path: Path, nothing: str) -> None:
+    found = loaded(tmp_path, OLDER.replace("window_size", f"connectors: {nothing}, window_size"))
+    assert found.part == loaded(tmp_path, OLDER).part
+
+
 def test_a_threshold_reaches_connectors_that_are_there(tmp_path: Path) -> None:
     connectors = "connectors: {near: {name: SharedMemoryConnector}, far: {name: ZeroMQConnector}}"
     text = OLDER.replace("window_size", connectors + ", window_size")
@@ -94,6 +100,7 @@ def test_a_threshold_reaches_connectors_that_are_there(tmp_path: Path) -> None:
         ("model_stage: dit", "model_stage: thinker", "2: stages are 0 thinker, 1 thinker; there must be"),
         ("BagelFor", "QwenFor", "6: stage_args[0].engine_args.model_arch: Input should be 'BagelFor"),
         ("utilization: 0.4,\n", "utilization: 4,\n", "6: stages[0].gpu_memory_utilization: Input should be less than"),
+        ("window_size", "connectors: [a], window_size", "13: connectors: Input should be a valid dictionary"),
         ("tensor_parallel_size: 1", "tensor_parallel_size: 2", "7: tensor_parallel_size 2: tensor parallelism is not"),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Which processes `bagel serve` starts, with which arguments."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,11 @@ def test_all_of_several_nodes_go_to_the_master() -> None:
     assert flag(children["thinker"], "--bind") == "[fd00::1]:0"
     assert flag(children["thinker"], "--advertise-address") == "node-1:0"
     assert children["registry"].role is Role.REGISTRY
+
+
+def test_workers_are_told_apart_where_host_names_and_process_ids_are_the_same() -> None:
+    worker = flag(children_of(options=ServeOptions(placement=Placement(master_port=8092)))["dit"], "--worker-id")
+    assert worker == f"{os.uname().nodename}-4e1f-dit"
 
 
 def test_a_gateway_overlaps_with_its_successor_unless_a_port_cannot_be_shared() -> None:

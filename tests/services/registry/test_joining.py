@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -207,6 +208,19 @@ async def test_a_worker_that_is_there_but_hangs_may_try_again() -> None:
         with pytest.raises(SlowWorkerError, match=r"did not answer GetStatus in 0\.2 s"):
             await Dialer(dial_s=0.2).check(worker.member)
     assert STATUSES[SlowWorkerError] not in REFUSALS
+
+
+@pytest.mark.parametrize("waiting", [0, 2])
+async def test_a_worker_that_takes_a_connection_late_or_none_for_now_may_try_again(waiting: int) -> None:
+    async with stage("a") as worker:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as busy, ExitStack() as others:
+            for _ in range(waiting):  # more than it lets wait: what comes later gets no answer at all
+                other = others.enter_context(socket.socket())
+                other.setblocking(False)
+                other.connect_ex(busy.getsockname())
+            member = replace(worker.member, address=f"127.0.0.1:{busy.getsockname()[1]}")
+            with pytest.raises(SlowWorkerError, match=r"in 0\.2 s; if that goes on, .* --advertise-address"):
+                await Dialer(dial_s=0.2).check(member)
 
 
 async def test_dialling_back_leaves_no_connection_behind() -> None:

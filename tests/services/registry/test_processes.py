@@ -10,6 +10,8 @@ import pytest
 from bagel.members import MemberState
 from bagel.watching import watch_members
 from services.registry.__main__ import main
+from services.registry.config import RegistryConfig
+from services.registry.server import running_registry
 from tests.processes import Process, running
 from tests.services.registry.workers import SOON_S, hear, hear_of
 
@@ -48,6 +50,21 @@ async def test_a_stage_joins_drains_and_leaves_and_one_of_another_model_is_refus
             pass
         assert await asyncio.to_thread(dit.wait_exit) == 0
         await watch.aclose()
+
+
+async def test_a_stage_whose_device_hangs_leaves_and_ends_when_it_is_asked_to() -> None:
+    async with running_registry(RegistryConfig(bind="127.0.0.1:0", drain_s=0.0)) as registry:
+        flags = ("--master", registry.address, "--worker-id", "one", "--log-format", "json", "--drain-s", "0")
+        with running("tests.entry.hanging_stage", *flags) as hanging:
+            watch = watch_members(registry.address, token=None)
+            await asyncio.to_thread(hanging.wait_event, "joined")
+            await hear_of(watch, "one", MemberState.READY)
+            hanging.send(signal.SIGTERM)
+            while "one" not in (await hear(watch)).left:
+                pass
+            assert await asyncio.to_thread(hanging.wait_exit, SOON_S) == 1
+            assert "device_hangs" in hanging.tail()
+            await watch.aclose()
 
 
 async def test_a_stage_is_ready_without_its_master_and_a_killed_one_is_gone_at_once() -> None:

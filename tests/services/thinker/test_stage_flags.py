@@ -6,7 +6,6 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from bagel.errors import ConfigError
 from tests.services.stages import (
     Stage,
     context_request,
@@ -116,12 +115,6 @@ async def test_max_model_len_is_told_and_what_is_longer_is_refused() -> None:
         assert "the request needs up to 41 tokens of context, this server takes 40" in (error.details() or "")
         error = await refusal(stage.thinker.PrepareContext(context_request("Redder", picture_bytes()), timeout=10))
         assert "this server takes 40" in (error.details() or "")
-
-
-async def test_max_model_len_beyond_the_models_positions_stops_the_start() -> None:
-    with pytest.raises(ConfigError, match="--max-model-len 99999 is more than the model's 32768 positions"):
-        async with running_thinker(max_model_len=99999):
-            pass
 
 
 async def test_a_share_of_gpu_memory_is_ignored_on_a_cpu_with_a_warning() -> None:
