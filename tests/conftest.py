@@ -11,6 +11,7 @@ SHARED = {"shared_server", "shared_default_server", "browser"}
 grpc.aio.init_grpc_aio()
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist's own hook reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell pytest-xdist, where it is used, what to keep together."""
     for item in items:
