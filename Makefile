@@ -25,7 +25,7 @@ serve: $(VENV)/.stage  ## serve the default model on port 8091 until Ctrl-C
 	$(BIN)/bagel serve
 
 test: $(VENV)/.dev  ## all tests of what is here
-	$(TWO_AT_ONCE) $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(TWO_AT_ONCE) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 clients: $(VENV)/.dev  ## other projects' clients against a running server; installs them under build/clients (OPEN_WEBUI=0: not that one)
 	$(BIN)/python -m pytest tests/clients --timeout 1200
