@@ -4,6 +4,7 @@ import argparse
 import signal
 import socket
 import sys
+from dataclasses import fields
 
 import uvicorn
 from fastapi import FastAPI
@@ -74,7 +75,19 @@ class Server(uvicorn.Server):
 
 
 def _config(argv: list[str] | None) -> GatewayConfig:
-    base = GatewayConfig()
+    """The parsed flags; a wrong one ends the process with one sentence."""
+    parser = _parser(GatewayConfig())
+    options = parser.parse_args(argv)
+    told = {field.name: getattr(options, field.name) for field in fields(GatewayConfig) if hasattr(options, field.name)}
+    try:
+        told["thinkers"], told["dits"] = tuple(options.thinker), tuple(options.dit)
+        told["default_sampling"] = parse_sampling_defaults(options.default_sampling, think=options.think)
+        return GatewayConfig(**told)
+    except ConfigError as error:
+        parser.exit(EXIT_CONFIG, f"{parser.prog}: {error}\n")
+
+
+def _parser(base: GatewayConfig) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bagel-gateway", description="The gateway of a BAGEL deployment.")
     parser.add_argument("--host", default=base.host)
     parser.add_argument("--port", type=int, default=base.port)
@@ -113,38 +126,7 @@ def _config(argv: list[str] | None) -> GatewayConfig:
     parser.add_argument("--drain-s", type=float, default=base.drain_s, help="seconds that running requests get")
     parser.add_argument("--log-format", default=base.log_format, choices=LOG_FORMATS)
     parser.add_argument("--log-level", default=base.log_level, choices=LOG_LEVELS)
-    options = parser.parse_args(argv)
-    try:
-        return GatewayConfig(
-            host=options.host,
-            port=options.port,
-            fd=options.fd,
-            ready_fd=options.ready_fd,
-            wait_stages_s=options.wait_stages_s,
-            grpc_bind=options.grpc_bind,
-            grpc_admin_bind=options.grpc_admin_bind,
-            thinkers=tuple(options.thinker),
-            dits=tuple(options.dit),
-            master=options.master,
-            join_token_file=options.join_token_file,
-            hang_s=options.hang_s,
-            default_sampling=parse_sampling_defaults(options.default_sampling, think=options.think),
-            request_timeout_s=options.request_timeout_s,
-            max_queue=options.max_queue,
-            max_running=options.max_running,
-            max_running_pictures=options.max_running_pictures,
-            api_keys=options.api_keys,
-            key_per_minute=options.key_per_minute,
-            key_at_once=options.key_at_once,
-            fetch_images=options.fetch_images,
-            decoders=options.decoders,
-            image_output=options.image_output,
-            drain_s=options.drain_s,
-            log_format=options.log_format,
-            log_level=options.log_level,
-        )
-    except ConfigError as error:
-        parser.exit(EXIT_CONFIG, f"{parser.prog}: {error}\n")
+    return parser
 
 
 if __name__ == "__main__":
