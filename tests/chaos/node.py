@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import Process
 
@@ -61,8 +62,7 @@ def running_node(folder: Path) -> Iterator[Node]:
     try:
         process.wait_event("serving", START_S)
         node = Node(process, f"http://127.0.0.1:{port}")
-        while not node.ready(len(STAGES)):
-            pass
+        wait_until(lambda: node.ready(len(STAGES)), timeout_s=START_S)
         node.refresh()
         yield node
     finally:

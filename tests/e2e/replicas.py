@@ -1,8 +1,7 @@
 """Two Thinkers, two DiTs and a gateway, each a process of its own, to be lost and brought back one by one."""
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import httpx
 
 from bagel.rpc import CHANNEL_OPTIONS
 from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import Process
 
@@ -95,12 +95,6 @@ class Replicas:
 def idle(status: settings_pb2.StageStatus) -> bool:
     held = status.running or status.queued or status.leases or status.grants
     return not held and status.free_pages == status.total_pages > 0
-
-
-def wait_until(condition: Callable[[], bool], otherwise: str, timeout_s: float = TIMEOUT_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
 
 
 @contextmanager

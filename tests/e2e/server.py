@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from bagel.rpc import CHANNEL_OPTIONS
 from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import Process
 
@@ -61,10 +61,14 @@ class Server:
 
     def wait_status(self, stage: str, condition: Any, timeout_s: float = IDLE_TIMEOUT_S) -> settings_pb2.StageStatus:
         """Poll a stage's status until a condition holds."""
-        deadline = time.monotonic() + timeout_s
-        while not condition(status := self.status(stage)):
-            assert time.monotonic() < deadline, f"{stage} stays at:\n{status}"
-        return status
+        seen: list[settings_pb2.StageStatus] = []
+
+        def look() -> bool:
+            seen[:] = [self.status(stage)]
+            return bool(condition(seen[0]))
+
+        wait_until(look, lambda: f"{stage} stays at:\n{seen[0]}", timeout_s)
+        return seen[0]
 
     def wait_idle(self) -> None:
         """Nothing runs, waits or is leased, and every page is free."""

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +10,16 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Server, picture, scene, text, user
+from tests.polling import wait_until
 
 CHAT, DRAW = "/v1/chat/completions", "/v1/images/generations"
 PHOTO, LARGE = picture(scene(512, 512)), picture(scene(700, 700))
 LONG: dict[str, Any] = {
     "modalities": ["image"], "height": 512, "width": 512, "num_inference_steps": 1000, "messages": user("A cat"),
 }  # fmt: skip
-EDIT: dict[str, Any] = {**LONG, "messages": user(PHOTO, PHOTO, PHOTO, text("Mix them"))}
-ASK: dict[str, Any] = {"messages": user(*[LARGE] * 6, text("What do they share?"))}
+# Seconds of work each, so that the word of a client that left arrives in the midst of it, on a busy machine too.
+EDIT: dict[str, Any] = {**LONG, "messages": user(*[PHOTO] * 10, text("Mix them"))}
+ASK: dict[str, Any] = {"messages": user(*[LARGE] * 40, text("What do they share?"))}
 THINK: dict[str, Any] = {**LONG, "think": True, "max_think_tokens": 3500}
 TWO: dict[str, Any] = {"prompt": "A cat", "n": 2, "size": "512x512", "num_inference_steps": 2}
 SMALL: dict[str, Any] = {"prompt": "A cat", "size": "64x64", "num_inference_steps": 2}
@@ -26,7 +27,6 @@ BLOCKS = tuple(f'bagel_thinker_prefill_seconds_count{{block="{block}"}}' for blo
 TOKENS, STEPS = ("bagel_thinker_token_seconds_count",), ("bagel_dit_step_seconds_count",)
 DECODED, ENCODED = ("bagel_dit_vae_decode_seconds_count",), ("bagel_dit_encode_seconds_count",)
 SERVICES = ("gateway", "thinker", "dit")
-TIMEOUT_S = 20.0
 # The piece under way ends, and others may begin while the word travels: a token takes a few milliseconds.
 FEW, MANY = 2, 300
 
@@ -65,12 +65,6 @@ def sent(server: Server, path: str, body: dict[str, Any]) -> Iterator[None]:
     with socket.create_connection((server.http.base_url.host, server.http.base_url.port or 0)) as connection:
         connection.sendall(head.encode() + data)
         yield
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.hosts import FAMILIES, Host, hosts_of
 from tests.e2e.server import Server, picture, read_picture, scene, text, user
+from tests.polling import BREATH_S
 from tests.processes import Process
 from tests.transport.namespaces import NotPermittedError
 
@@ -66,6 +67,6 @@ async def _draw(url: str) -> tuple[list[dict[str, Any]], list[bytes]]:
     ) as http:
         async with asyncio.timeout(TIMEOUT_S):
             while len(stages := [s for s in (await http.get("/readyz")).json()["stages"] if s["state"] == "ready"]) < 3:
-                pass
+                await asyncio.sleep(BREATH_S)
         answers = await asyncio.gather(*(http.post("/v1/chat/completions", json=body) for body in BODIES * 2))
         return stages, [read_picture(answer.raise_for_status().json()) for answer in answers]

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, read_picture, running_server, user
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import ROOT, Process
 
@@ -26,13 +27,15 @@ HELP_LIMIT_S = 0.5
 
 
 def wait_ready(server: Server, *, ready: bool, timeout_s: float = 60.0) -> dict[str, Any]:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        response = server.http.get("/readyz")
-        if response.is_success == ready:
-            body: dict[str, Any] = response.json()
-            return body
-        assert time.monotonic() < deadline, response.text
+    seen: list[httpx.Response] = []
+
+    def look() -> bool:
+        seen[:] = [server.http.get("/readyz")]
+        return seen[0].is_success == ready
+
+    wait_until(look, lambda: seen[0].text, timeout_s)
+    body: dict[str, Any] = seen[0].json()
+    return body
 
 
 def gone(pid: int) -> bool:
@@ -44,9 +47,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_gone(pids: list[int], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not all(gone(pid) for pid in pids):
-        assert time.monotonic() < deadline, [pid for pid in pids if not gone(pid)]
+    wait_until(lambda: all(gone(pid) for pid in pids), lambda: str([p for p in pids if not gone(p)]), timeout_s)
 
 
 def ask_in_vain(server: Server, body: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos.failover_orders import PARTS, READY_S, start_in
 from tests.e2e.server import read_picture, user
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import running
 
@@ -38,8 +39,7 @@ def draw_with_stages_started(order: tuple[str, ...], host: str) -> bytes:
             process = stack.enter_context(running(f"services.{name}", *flags[name]))
             process.wait_event("starting" if name == "gateway" else "ready")
         with httpx.Client(base_url=f"http://{host}:{ports['gateway']}", timeout=30, transport=_retrying()) as http:
-            while not http.get("/readyz").is_success:
-                pass
+            wait_until(lambda: http.get("/readyz").is_success)
             return read_picture(http.post("/v1/chat/completions", json=DRAW).raise_for_status().json())
 
 

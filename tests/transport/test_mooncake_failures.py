@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.polling import wait_until
 from tests.transport.mooncake_holder import HolderProcess, Published, holder_process
 from tests.transport.mooncake_reader import (
     BIG_PAGE_BYTES,
@@ -108,7 +109,7 @@ def test_a_stopped_holder_is_given_up_within_5_s_and_writes_nothing_afterwards(
     big_reader.wipe()
     big.send(signal.SIGCONT)
     # It lives again, and what it had not sent would come now, beside this.
-    _eventually(lambda: big_reader.plane.unreachable(big.address) is None)
+    wait_until(lambda: big_reader.plane.unreachable(big.address) is None, timeout_s=SETTLES_S)
     whole = Region(torch.zeros(BIG_PAGES * BIG_PAGE_BYTES, dtype=torch.uint8))
     big_reader.plane.prepare(whole)
     assert big_reader.fetch(replace(big_reader.request(big, what), into=whole)).pages == BIG_PAGES
@@ -149,7 +150,7 @@ def test_closing_ends_transfers_and_leaves_no_thread_behind(big: HolderProcess) 
     with pytest.raises(PeerLostError, match="is closed"):
         reader.fetch(request)
     assert set(threading.enumerate()) == before
-    _eventually(lambda: len(os.listdir("/proc/self/task")) <= tasks)
+    wait_until(lambda: len(os.listdir("/proc/self/task")) <= tasks, timeout_s=SETTLES_S)
 
 
 def _first(what: Published, count: int = 1) -> Published:
@@ -172,9 +173,3 @@ def _check_settled(reader: Reader, holder: HolderProcess, what: Published, error
     few = _first(what, 4)
     reader.fetch(reader.request(holder, few, [9, 10, 11, 12]))
     reader.check(holder, few, [9, 10, 11, 12])
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SETTLES_S
-    while not condition():
-        assert time.monotonic() < deadline

@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from bagel.errors import ConfigError
+from tests.polling import BREATH_S
 from tests.ports import free_port
 from tests.processes import Process
 from tests.transport.mooncake_holder import HolderProcess, Published, holder_process
@@ -289,3 +290,4 @@ def _eventually(done: Callable[[], object]) -> None:
         except (PeerLostError, LeaseEndedError):
             pass
         assert time.monotonic() < deadline_s
+        time.sleep(BREATH_S)

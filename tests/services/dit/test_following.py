@@ -25,6 +25,7 @@ from services.thinker.execution import SealedContext
 from services.thinker.kv_servicer import KvSourceServicer
 from services.thinker.leases import Announcement, Lease, LeaseBook, Seal
 from tests.chaos.tcp_proxy import TcpProxy
+from tests.polling import until
 from tests.transport.kinds import open_reader, open_server
 from transport.base import Region
 from transport.errors import LeaseEndedError, PeerLostError, TransportError
@@ -100,13 +101,6 @@ async def _thinker(kind: str, *, inline_bytes: int) -> AsyncIterator[Thinker]:
         await server.stop(None)
         planes.close()
         holder.close()
-
-
-async def until(condition: Any) -> None:
-    """Poll until it holds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 async def fetch(thinker: Thinker, handle: kv_pb2.KvHandle | None = None) -> FetchedContext:

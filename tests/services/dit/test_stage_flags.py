@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from bagel.errors import ConfigError
+from tests.polling import until
 from tests.services.stages import Stage, context_request, draw, drawn, running_dit, running_thinker
 from transport.memory import MemoryHub
 
@@ -20,8 +21,7 @@ async def pictures_in_order(thinker: Stage, dit: Stage) -> tuple[list[str], dict
         ended.append(name)
 
     long = asyncio.create_task(make("long", 60))
-    while not dit.figure("bagel_dit_step_seconds_count"):
-        await asyncio.sleep(0)
+    await until(lambda: dit.figure("bagel_dit_step_seconds_count"))
     await asyncio.gather(make("short", 2), long)
     return ended, files
 

@@ -18,6 +18,7 @@ from services.gateway.config import GatewayConfig
 from services.gateway.discovery import Discovery, check_addresses
 from services.gateway.stage import Stage
 from services.gateway.stages import ALONE_S, Stages
+from tests.polling import until
 
 
 class Thinker(thinker_pb2_grpc.ThinkerServicer):
@@ -53,13 +54,6 @@ def ready(stage: Stage, *, tasks: tuple[str, ...] = (), others: int = 0, model: 
 
 def call(timeout_s: float = 30.0) -> Call:
     return Call("a", time.monotonic() + timeout_s)
-
-
-async def until(condition: object, timeout_s: float = 10.0) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 async def test_the_least_loaded_is_taken_and_one_that_failed_only_when_there_is_no_other() -> None:

@@ -8,6 +8,7 @@ from bagel import wire
 from bagel.errors import ConfigError
 from bagel.settings import SamplerSettings
 from bagel.v1 import dit_pb2, settings_pb2
+from tests.polling import BREATH_S
 from tests.services.stages import (
     TIMEOUT_S,
     Stage,
@@ -56,7 +57,7 @@ async def test_the_pages_are_looked_at_where_they_lie_and_nothing_is_left_afterw
         assert (fetched.transport, fetched.bytes) == ("memory", 0)
         assert fetched.unique_bytes > 0
         while (status := await single.status()).leases:
-            await asyncio.sleep(0)
+            await asyncio.sleep(BREATH_S)
         assert status.free_pages == status.total_pages == 2048 // 16
         places = single.assembly.dit._servicer.loaded.engine.fetcher.landing.places
         assert places.num_places == 1, "no memory is set aside for pages that never come"

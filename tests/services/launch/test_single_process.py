@@ -5,6 +5,7 @@ import signal
 
 from bagel.rpc import open_channel
 from bagel.v1 import dit_pb2_grpc, settings_pb2, thinker_pb2_grpc
+from tests.polling import BREATH_S
 from tests.processes import Process, running_stage
 from tests.services.stages import TIMEOUT_S, context_request, draw, drawn, text_request
 
@@ -23,7 +24,7 @@ async def drain_while_a_picture_runs(process: Process, address: str) -> tuple[by
         assert (status.model.max_context_tokens, list(status.model.tasks)) == (600, ["text2img"])
         drawing = asyncio.create_task(draw(thinker, dit, context_request("A cat"), steps=150))
         while not (await dit.GetStatus(settings_pb2.GetStatusRequest(), timeout=TIMEOUT_S)).running:
-            pass
+            await asyncio.sleep(BREATH_S)
         writing = thinker.GenerateText(text_request(max_tokens=40), timeout=TIMEOUT_S)
         said = ""
         async for event in writing:
