@@ -18,7 +18,7 @@ from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import Process
 
-IDLE_TIMEOUT_S = 10.0
+IDLE_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -60,14 +60,19 @@ class Server:
             return status
 
     def wait_status(self, stage: str, condition: Any, timeout_s: float = IDLE_TIMEOUT_S) -> settings_pb2.StageStatus:
-        """Poll a stage's status until a condition holds."""
-        seen: list[settings_pb2.StageStatus] = []
+        """Poll a stage's status until a condition holds; a busy one may answer late."""
+        seen: list[settings_pb2.StageStatus | grpc.RpcError] = []
 
         def look() -> bool:
-            seen[:] = [self.status(stage)]
+            try:
+                seen[:] = [self.status(stage)]
+            except grpc.RpcError as error:
+                seen[:] = [error]
+                return False
             return bool(condition(seen[0]))
 
         wait_until(look, lambda: f"{stage} stays at:\n{seen[0]}", timeout_s)
+        assert isinstance(seen[0], settings_pb2.StageStatus)
         return seen[0]
 
     def wait_idle(self) -> None:

@@ -87,9 +87,13 @@ async def test_a_process_that_takes_too_long_is_ended_and_replaced() -> None:
 
 async def test_a_process_that_was_killed_is_replaced(pool: DecodingPool) -> None:
     await pool.check([(PARAM, png())])
-    os.kill(children()[0], signal.SIGKILL)
+    (pid,) = children()
+    os.kill(pid, signal.SIGSTOP)  # so that it dies with the picture in its hands
+    asked = asyncio.create_task(pool.check([(PARAM, png())]))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
     with pytest.raises(RequestError, match="could not be decoded"):
-        await pool.check([(PARAM, png())])
+        await asked
     assert await pool.check([(PARAM, png())])
 
 
