@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
+from bagel.logs import configure_logs
 from services.gateway.calls import Call
 from services.gateway.happenings import Drawn, TextDelta
 from services.gateway.image_schemas import parse_generation
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     options = parser.parse_args(argv)
+    configure_logs(service="bench", fmt="text", level="warning", stream=sys.stderr)
     room = ("--max-queue", str(20 * STREAMS), "--max-running", "1")
     with running_server("--load-format", "dummy", *room) as server:
         return asyncio.run(measure(server, options.rounds))
