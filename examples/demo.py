@@ -30,10 +30,10 @@ class Task:
     settings: dict[str, Any]
 
 
-PICTURE = {"modalities": ["image"], "height": 512, "width": 512, "num_inference_steps": 50, "seed": 42}
+PICTURE = {"modalities": ["image"], "num_inference_steps": 50, "seed": 42}
 TASKS = (
-    Task("text2img", "<|im_start|>A beautiful sunset over mountains<|im_end|>", None, PICTURE),
-    Task("img2img", "<|im_start|>Make the cat stand up<|im_end|>", "text2img", {**PICTURE, "num_inference_steps": 10}),
+    Task("text2img", "<|im_start|>A cute cat<|im_end|>", None, PICTURE),
+    Task("img2img", "<|im_start|>Make the cat stand up<|im_end|>", "text2img", PICTURE),
     Task(
         "img2text",
         "<|im_start|>user\n<|image_pad|>\nDescribe this image in detail<|im_end|>\n<|im_start|>assistant\n",

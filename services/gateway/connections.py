@@ -1,5 +1,7 @@
 """The HTTP server's connections, bounded: in number, in the time of headers, and in waiting for who does not read.
 
+A server that stops closes none of them on a request that may be on its way.
+
 A subclass of uvicorn's own protocol; what a request is and how it is answered stays there.
 """
 
@@ -11,6 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bagel.limits import CONNECTIONS, HEADER_S, UNREAD_S
 
+LEAVE_S = 1.0
+CLOSE = (b"connection", b"close")
 _BODY = b'{"error":{"message":"%s","type":"%s","param":null,"code":"%s"}}'
 
 
@@ -20,9 +24,12 @@ class BoundedConnection(H11Protocol):
     most_connections = CONNECTIONS.most
     headers_s = HEADER_S.most
     unread_s = UNREAD_S.most
+    leave_s = LEAVE_S
 
     _headers_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
+    _leave_timer: asyncio.TimerHandle | None = None
+    _leaving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -34,6 +41,7 @@ class BoundedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_headers_timer()
         self._stop_unread_timer()
+        self._stop_leave_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -41,10 +49,17 @@ class BoundedConnection(H11Protocol):
             return
         super().data_received(data)
         self._watch_headers()
+        self._leave()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._watch_headers()
+        self._leave()
+
+    def shutdown(self) -> None:
+        """The server stops. A client that holds the connection may be using it again right now."""
+        self._leaving = True
+        self._leave()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -71,6 +86,27 @@ class BoundedConnection(H11Protocol):
             self._headers_timer.cancel()
             self._headers_timer = None
 
+    def _leave(self) -> None:
+        """One that leaves says so in its next answer, and closes after that or once nothing came for a while."""
+        if not self._leaving or self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_leave_timer()
+            if not self.cycle.response_started and CLOSE not in self.cycle.default_headers:
+                self.cycle.default_headers = [*self.cycle.default_headers, CLOSE]
+        elif self._leave_timer is None:
+            self._leave_timer = self.loop.call_later(self.leave_s, self._left_alone)
+
+    def _left_alone(self) -> None:
+        self._leave_timer = None
+        if not self.conn.trailing_data[0]:  # else headers are on their way, and have their own time
+            super().shutdown()
+
+    def _stop_leave_timer(self) -> None:
+        if self._leave_timer is not None:
+            self._leave_timer.cancel()
+            self._leave_timer = None
+
     def _stop_unread_timer(self) -> None:
         if self._unread_timer is not None:
             self._unread_timer.cancel()
@@ -86,7 +122,7 @@ class BoundedConnection(H11Protocol):
     def _refuse(self, status: int, message: bytes, kind: bytes, code: bytes) -> None:
         body = _BODY % (message, kind, code)
         headers: list[tuple[bytes, Any]] = [
-            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"connection", b"close"),
+            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), CLOSE,
         ]  # fmt: skip
         for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")

@@ -17,6 +17,15 @@ STOP_S = 10.0
 @contextmanager
 def served(app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection) -> Iterator[tuple[str, int]]:
     """Its address, for the time of a block."""
+    with running(app, connection) as (address, _):
+        yield address
+
+
+@contextmanager
+def running(
+    app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection
+) -> Iterator[tuple[tuple[str, int], uvicorn.Server]]:
+    """Its address and the server, which may be told to stop within the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, http=connection, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
@@ -26,7 +35,7 @@ def served(app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield listener.getsockname()
+        yield listener.getsockname(), server
     finally:
         server.should_exit = True
         thread.join(STOP_S)

@@ -10,7 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.connections import BoundedConnection
-from tests.services.gateway.serving_app import served
+from tests.polling import wait_until
+from tests.services.gateway.serving_app import running, served
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 LARGE = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -25,6 +26,14 @@ class Quick(BoundedConnection):
     most_connections = 20
     headers_s = 0.3
     unread_s = 0.3
+
+
+class Patient(BoundedConnection):
+    leave_s = PATIENCE_S
+
+
+class Leaving(BoundedConnection):
+    leave_s = 0.05
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,3 +138,27 @@ def test_who_reads_nothing_of_an_answer_is_left(address: tuple[str, int]) -> Non
         assert lazy.recv(10)
         assert LARGE_IS_OVER.wait(PATIENCE_S)
         assert len(rest(lazy)) < LARGE_BYTES
+
+
+@pytest.mark.parametrize("before", [b"", GET, b"GET / HT"], ids=["new", "used", "begun"])
+def test_a_server_that_stops_still_answers_what_comes_over_a_connection_and_closes_it_then(before: bytes) -> None:
+    with running(app, Patient) as (address, server), connect(address) as kept:
+        kept.sendall(before)
+        if before == GET:
+            assert kept.recv(1000).endswith(b"xx")
+        wait_until(lambda: server.server_state.connections)
+        server.should_exit = True
+        wait_until(lambda: not server.servers[0].is_serving())
+        kept.sendall(GET.removeprefix(before) if before == b"GET / HT" else GET)
+        answer = rest(kept)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
+        assert answer.endswith(b"xx")
+
+
+def test_a_server_that_stops_closes_a_connection_that_nobody_uses() -> None:
+    with running(app, Leaving) as (address, server), connect(address) as kept:
+        kept.sendall(GET)
+        assert kept.recv(1000).endswith(b"xx")
+        server.should_exit = True
+        assert rest(kept) == b""
