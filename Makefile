@@ -12,7 +12,7 @@ ONE_THREAD := OMP_NUM_THREADS=1
 TWO_AT_ONCE := OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test clients check lint format types imports stubs protos limits parity parity-bf16 \
+.PHONY: help demo serve test clients images wheel wheel-test sbom check lint format types imports stubs protos limits parity parity-bf16 \
 	parity-services chaos bench toy-eval gallery clean
 
 help:  ## what can be made
@@ -29,6 +29,24 @@ test: $(VENV)/.dev  ## all tests of what is here
 
 clients: $(VENV)/.dev  ## other projects' clients against a running server; installs them under build/clients (OPEN_WEBUI=0: not that one)
 	$(BIN)/python -m pytest tests/clients --timeout 1200
+
+images: $(VENV)/.dev  ## every Dockerfile built line by line, the compose files' services started from that; needs root, no Docker
+	$(BIN)/python -m pytest -s tests/images/installed.py --timeout 900
+
+wheel-test: $(VENV)/.release  ## the wheel in a fresh environment: `bagel serve` draws a cat
+	$(BIN)/python -m pytest tests/packaging --timeout 1200
+
+wheel: $(VENV)/.release  ## wheel and sdist under build/dist
+	rm -rf build/dist
+	$(BIN)/python -m build --outdir build/dist
+
+sbom: wheel  ## what the wheel installs with its extra `stage`, as CycloneDX, beside it
+	rm -rf build/sbom
+	$(PYTHON) -m venv --without-pip build/sbom
+	$(BIN)/python -m pip --python build/sbom/bin/python install --quiet --disable-pip-version-check \
+		--constraint constraints.txt "$$(ls build/dist/*.whl)[stage]"
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+		--output-file build/dist/bagel-serve.cdx.json build/sbom/bin/python
 
 check: lint types imports stubs  ## lint, format, types, imports, stubs up to date
 
@@ -101,3 +119,7 @@ $(VENV)/.stage: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) --editable ".[stage,dev]"
 	@touch $@ $(VENV)/.stage
+
+$(VENV)/.release: $(VENV)/.dev
+	$(PIP_INSTALL) --editable ".[release]"
+	@touch $@

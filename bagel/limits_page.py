@@ -49,7 +49,7 @@ _INTRO = """\
 Printed from `bagel/limits.py` by `make limits`; not edited by hand. The HTTP interface and the gRPC services check
 against those records. Both ends are allowed. What is beyond is refused with an error that names its field: `param` in
 the body of HTTP, `bagel-param` in the trailing metadata of gRPC. Defaults are the official ones; a checkpoint may bring
-its own guidance along, which `/v1/models/ID` tells.
+its own guidance along, which `/v1/models/ID` tells. The fields of HTTP one by one: [`api.md`](api.md).
 
 """
 
@@ -59,6 +59,13 @@ def tables(*, heading: str) -> str:
     parts = [f"{heading} {name}\n{_HEAD}\n" + "".join(map(_row, rows)) for name, rows in limits.SECTIONS.items()]
     parts.append(f"{heading} What the model says (`limits` at `/v1/models/ID`)\n{_MODEL}")
     return "\n".join(parts)
+
+
+def defaults_by_field() -> dict[str, str]:
+    """What is taken where HTTP requests leave a field out, by the field's name."""
+    found = {name: said for limit, said in _DEFAULTS.items() for name in limit.rest}
+    found |= {name: str(DEFAULT_MAX_TOKENS) for name in ("max_tokens", "max_completion_tokens")}
+    return found | {"max_think_tokens": str(DEFAULT_MAX_THINK_TOKENS), "seed": "random, told in the answer"}
 
 
 def page() -> str:

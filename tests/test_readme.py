@@ -1,11 +1,12 @@
-"""README tells the truth about the tree and the commands."""
+"""The documents tell the truth about the tree and the commands."""
 
 import re
 import subprocess
 
+from tests.docs.pages import pages
 from tests.processes import ROOT
 
-README = (ROOT / "README.md").read_text()
+FILES = (ROOT / "docs" / "files.md").read_text()
 LISTED = (
     "bagel", "bagel/model", "services/thinker", "services/dit", "services/gateway", "services/gateway/playground",
     "services/launch", "services/launch/deploy", "services/registry", "services/cli", "services/cli/client",
@@ -15,10 +16,10 @@ SOURCES = (".py", ".proto", ".js")
 
 
 def tree() -> dict[str, set[str]]:
-    """Files by folder, as README lists them."""
+    """Files by folder, as docs/files.md lists them."""
     found: dict[str, set[str]] = {}
     folder = ""
-    for line in README.split("## Where things are")[1].splitlines():
+    for line in FILES.splitlines():
         if match := re.fullmatch(r"    (\S+)/(?: .*)?", line):
             folder = match[1]
             found[folder] = set()
@@ -39,16 +40,11 @@ def test_the_tree_names_every_folder_of_the_training() -> None:
     assert folders <= set(tree())
 
 
-def test_every_make_target_that_readme_names_exists() -> None:
+def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+    text = "".join(document.text for document in pages())
     named = set(re.findall(r"(?:^    |`)make ([a-z0-9-]+)", text, re.MULTILINE))
     assert {"demo", "test", "check"} <= named <= targets
-
-
-def test_every_linked_file_exists() -> None:
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
 
 
 def test_the_help_of_make_lists_the_targets() -> None:

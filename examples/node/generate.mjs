@@ -1,11 +1,11 @@
 // Draws a picture and asks what is in it, over gRPC:
-//   npm install && node generate.mjs localhost:8092 "A cute cat" cat.png
+//   npm install && node generate.mjs localhost:8090 "A cute cat" cat.png
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-const [address = "localhost:8092", prompt = "A cute cat", file = "cat.png"] = process.argv.slice(2);
+const [address = "localhost:8090", prompt = "A cute cat", file = "cat.png"] = process.argv.slice(2);
 const protos = fileURLToPath(new URL("../../protos", import.meta.url));
 const loaded = loadSync("bagel/v1/bagel.proto", { includeDirs: [protos], oneofs: true, longs: Number });
 const { Bagel } = grpc.loadPackageDefinition(loaded).bagel.v1;

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bagel import defaults
+from services.launch.backend import WorkerBackend
 
 _MODEL, _HTTP, _STAGES, _NODES = "Model", "HTTP and requests", "Stages", "Several nodes"
 
@@ -153,6 +154,17 @@ def serve(
             min=0, help="Give up when the master does not answer for so long; else wait for it.", rich_help_panel=_NODES
         ),
     ] = None,
+    worker_backend: Annotated[
+        WorkerBackend,
+        typer.Option(help="What starts the stages: this command, or Ray as actors.", rich_help_panel=_NODES),
+    ] = WorkerBackend.PROCESS,
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            help="Ray cluster that is there: HOST:PORT of its head, or auto; none: one on this machine alone.",
+            rich_help_panel=_NODES,
+        ),
+    ] = "",
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -255,6 +267,8 @@ def serve(
         kv_verify=kv_verify,
         deploy=deploy,
         placement=placement,
+        worker_backend=worker_backend,
+        ray_address=ray_address or None,
         think=think,
         metrics_port=metrics_port,
         grpc_port=grpc_port,

@@ -25,7 +25,7 @@ from services.gateway.sampling_defaults import parse_sampling_defaults
 
 def main(argv: list[str] | None = None) -> int:
     """Parse flags and serve until a signal."""
-    config = _config(argv)
+    config = read_flags(argv)
     configure_logs(service="gateway", fmt=config.log_format, level=config.log_level)
     try:
         app = make_app(config)
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _config(argv: list[str] | None) -> GatewayConfig:
+def read_flags(argv: list[str] | None) -> GatewayConfig:
     """The parsed flags; a wrong one ends the process with one sentence."""
     parser = _parser(GatewayConfig())
     options = parser.parse_args(argv)

@@ -37,14 +37,15 @@ class ImageRequest(GuidanceFields):
     size: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4})$")] = "auto"
     """`WIDTHxHEIGHT` in multiples of the model's `token_pixels`; `auto` is its default, of an edit the input's size."""
     quality: Literal["auto", "low", "medium", "standard", "high", "hd"] = "auto"
-    """Stands for a number of time points, unless `num_inference_steps` is given."""
+    """Time points, unless `num_inference_steps` is given: `low` 20, `medium` and `standard` 35, the others 50."""
     background: Literal["auto", "opaque"] = "auto"
     """Always opaque."""
     output_format: PictureFormat = "png"
+    """Of the pictures' files."""
     output_compression: Annotated[int, within(limits.COMPRESSION)] | None = None
     """Quality of JPEG and WebP; PNG takes none."""
     response_format: Literal["b64_json", "url"] = "b64_json"
-    """`url` is a signed link to this server, good for a while."""
+    """`url` is a signed link to this server, good for an hour."""
     stream: bool = False
     """Events with the pictures on the way and the finished ones."""
     partial_images: Annotated[int, within(limits.PREVIEWS)] = 0
@@ -67,6 +68,7 @@ class ImageRequest(GuidanceFields):
     think: bool = False
     """Write a thought first; it stands in `revised_prompt`."""
     max_think_tokens: Tokens | None = None
+    """Visible tokens of the thought at most."""
     timeout_s: Timeout | None = None
     """The request's deadline in seconds."""
 

@@ -103,7 +103,7 @@ class GuidanceFields(StrictModel):
     cfg_interval: Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None = None
     """Guidance is on for times over the first and up to the second."""
     cfg_renorm_type: Literal["global", "channel", "text_channel"] | None = None
-    """Which norm is restored after guidance."""
+    """Which norm is restored after guidance; default: the model's, officially `global`, of an edit `text_channel`."""
     cfg_renorm_min: Annotated[float, within(limits.RENORM_MIN)] | None = None
     """Least factor of that."""
 
@@ -118,15 +118,20 @@ class ChatRequest(GuidanceFields):
     modalities: Annotated[list[Literal["text", "image"]], Field(min_length=1)] | None = None
     """With `image` a picture is made, else a text."""
     stream: bool = False
+    """Events with the text as it is written, or with steps and the picture."""
     stream_options: StreamOptions | None = None
+    """With `include_usage` the last chunk has the tokens and `bagel`."""
     seed: Seed | None = None
     """The same seed gives the same bytes; a random one is told in `bagel.seed`."""
     # Text.
     max_tokens: Tokens | None = None
+    """Visible tokens of the answer at most."""
     max_completion_tokens: Tokens | None = None
     """Newer name of `max_tokens`, and stronger."""
     temperature: Annotated[float, within(limits.TEMPERATURE)] | None = None
+    """0 takes the likeliest token."""
     top_p: Annotated[float, within(limits.TOP_P)] | None = None
+    """Draw from the likeliest tokens that together have so much of the probability."""
     top_k: Annotated[int, within(limits.TOP_K)] | None = None
     """Draw from so many of the likeliest tokens; 0 is all of them."""
     repetition_penalty: Annotated[float, within(limits.REPETITION_PENALTY)] | None = None
@@ -134,11 +139,13 @@ class ChatRequest(GuidanceFields):
     think: bool = False
     """Write a thought first; with a picture, `choices[0]` holds it and `choices[1]` the picture."""
     max_think_tokens: Tokens | None = None
+    """Visible tokens of the thought at most."""
     raw_prompt: bool = False
     """Take the text token by token: no markers are put around it."""
     # Pictures.
     height: int | None = None
-    """In pixels, a multiple of the model's `token_pixels`, up to its `max_side_px`."""
+    """In pixels, a multiple of the model's `token_pixels`, up to its `max_side_px`; default: `default_side_px`, of an
+    edit the resized input's."""
     width: int | None = None
     """As `height`."""
     num_inference_steps: Steps | None = None
@@ -148,6 +155,7 @@ class ChatRequest(GuidanceFields):
     timestep_shift: Shift | None = None
     """More than 1 spends more steps where the picture is still noise."""
     output_format: PictureFormat = "png"
+    """Of the picture's file."""
     image_output: Literal["content", "images"] | None = None
     """A picture as a part of a list-valued content, or beside an empty content in `images`; default: the server's."""
     # Ours.
@@ -155,15 +163,25 @@ class ChatRequest(GuidanceFields):
     """The request's deadline in seconds."""
     # OpenAI's own that change nothing here, or may only have the value that changes nothing.
     user: str | None = None
+    """Changes nothing."""
     metadata: dict[str, str] | None = None
+    """Changes nothing."""
     store: bool | None = None
+    """Changes nothing."""
     service_tier: str | None = None
+    """Changes nothing."""
     safety_identifier: str | None = None
+    """Changes nothing."""
     prompt_cache_key: str | None = None
+    """Changes nothing."""
     n: Literal[1] | None = None
+    """More answers than one are not made here."""
     logprobs: Literal[False] | None = None
+    """Probabilities are not told."""
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    """There is `repetition_penalty`."""
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    """There is `repetition_penalty`."""
     response_format: TextFormat | None = None
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bagel import defaults
+from services.launch.backend import WorkerBackend
 from services.launch.deploy.load import DeploySources
 
 
@@ -38,6 +39,8 @@ class ServeOptions:
     kv_verify: str = "auto"
     deploy: DeploySources = field(default_factory=DeploySources)
     placement: Placement = field(default_factory=Placement)
+    worker_backend: WorkerBackend = WorkerBackend.PROCESS
+    ray_address: str | None = None  # of a cluster that is there; None: one of our own
     think: bool = False
     metrics_port: int | None = None
     grpc_port: int | None = None

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class NodePlan:
     stage_file: Path | None = None  # what stages read of the deploy file
     platform: str = "cpu"
     visible: str | None = None  # the environment's devices
+    assigns_devices: bool = True  # else whoever starts the stages does
     http_fd: int | None = None  # a socket that listens already
 
 
@@ -80,10 +81,10 @@ def _replicas(plan: NodePlan, stage: PipelineStage, first_index: int) -> Iterato
     fields = plan.deployment.fields_of(stage)
     count = fields.num_replicas or 1
     shares: tuple[str, ...] | None = None
-    if fields.devices is not None and plan.platform != "cpu":
+    if fields.devices is not None and plan.assigns_devices and plan.platform != "cpu":
         shares = share_devices(fields.devices, count, plan.visible)
     for index in range(count):
-        name = stage.name if index == 0 else f"{stage.name}-{index}"
+        name = replica_name(stage, index)
         address = f"unix:{plan.runtime}/{name}.sock"
         env = {**({} if shares is None else {VISIBLE: shares[index]}), **(fields.env or {})}
         arguments = (
@@ -92,6 +93,11 @@ def _replicas(plan: NodePlan, stage: PipelineStage, first_index: int) -> Iterato
             *_metrics(plan.options, first_index + index),
         )  # fmt: skip
         yield _child(name, stage.module, *arguments, env=env, tells_ready=True), address
+
+
+def replica_name(stage: PipelineStage, index: int) -> str:
+    """Of a stage's process, counted from 0."""
+    return stage.name if index == 0 else f"{stage.name}-{index}"
 
 
 def _model_flags(plan: NodePlan) -> tuple[str, ...]:
@@ -207,5 +213,13 @@ def _child(
     name: str, module: str, *arguments: str, role: Role = Role.STAGE, env: Mapping[str, str] | None = None,
     fds: tuple[int, ...] = (), tells_ready: bool = False, overlaps: bool = False,
 ) -> ChildSpec:  # fmt: skip
-    tied = (sys.executable, "-m", "services.launch.child", str(os.getpid()), module)
-    return ChildSpec(name, (*tied, *arguments), role, env or {}, fds, tells_ready, overlaps)
+    return ChildSpec(name, (*_tied(), module, *arguments), role, env or {}, fds, tells_ready, overlaps)
+
+
+def adopted(spec: ChildSpec) -> ChildSpec:
+    """A child that was planned elsewhere, perhaps on another host, as one of this process."""
+    return replace(spec, command=(*_tied(), *spec.command[len(_tied()) :]))
+
+
+def _tied() -> tuple[str, ...]:
+    return (sys.executable, "-m", "services.launch.child", str(os.getpid()))

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import Process
+from collections.abc import Awaitable
+from typing import Protocol
 
 from bagel.logs import get_logger
 from services.launch.plan import ChildSpec
@@ -11,6 +13,32 @@ from services.launch.plan import ChildSpec
 
 class StartError(Exception):
     """A process that cannot be started; the text says why."""
+
+
+class Started(Protocol):
+    """What a supervisor keeps alive, wherever it runs. `ready` is set when it serves."""
+
+    spec: ChildSpec
+    ready: asyncio.Event
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+
+    async def wait(self) -> int:
+        """Its exit status, once it ended."""
+
+    def kill(self) -> None:
+        """At once."""
+
+    async def stop(self, patience_s: float) -> None:
+        """Let it finish what it has for so long, and end it."""
+
+
+class Starter(Protocol):
+    """How a child is started, with some flags more. Raises StartError."""
+
+    def __call__(self, spec: ChildSpec, *more: str) -> Awaitable[Started]: ...
 
 
 class Running:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from bagel.logs import get_logger
 from services.launch.plan import Role
-from services.launch.process import Running, StartError
+from services.launch.process import Started, StartError
 from services.launch.supervisor import Child, Supervisor
 
 READY_S = 900.0  # weights of a large model from a slow disk
@@ -77,7 +77,7 @@ async def _listed(counted: ReadyStages, least: int) -> int:
     return found
 
 
-async def is_ready(running: Running) -> bool:
+async def is_ready(running: Started) -> bool:
     """Whether it says that it serves, in time and before it ends."""
     waiting = [asyncio.ensure_future(running.ready.wait()), asyncio.ensure_future(running.wait())]
     await asyncio.wait(waiting, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)

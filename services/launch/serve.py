@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from bagel.checkpoint import LOAD_FORMATS, OFFICIAL_ID, TOY, resolve_model
@@ -16,6 +17,7 @@ from bagel.config import load_model_config
 from bagel.errors import ConfigError
 from bagel.logs import configure_logs, get_logger
 from bagel.stage_exit import EXIT_CONFIG
+from services.launch.backend import WorkerBackend
 from services.launch.deploy.checks import Served
 from services.launch.deploy.links import links_yaml
 from services.launch.deploy.load import Deployment, load_deployment
@@ -25,6 +27,9 @@ from services.launch.master import require_master
 from services.launch.options import ServeOptions
 from services.launch.pipelines import detect_pipeline
 from services.launch.plan import ChildSpec, NodePlan, count_stages, plan_children
+from services.launch.process import Running, Starter
+from services.launch.ray_backend import ray_placement, ray_starter
+from services.launch.ray_devices import gpu_shares
 from services.launch.readiness import count_ready_stages, report_stages_until_ready, report_until_ready
 from services.launch.rolling import roll
 from services.launch.supervisor import Supervisor
@@ -41,6 +46,11 @@ def serve(options: ServeOptions) -> int:
         # What is cheap to check comes first: a model may take minutes to fetch.
         platform, visible = platform_of(options.device, visible=visible_devices()), visible_devices()
         deployment = load_deployment(options.deploy, platform, served_model(options.model, options.load_format))
+        by_ray = options.worker_backend is WorkerBackend.RAY
+        if by_ray:
+            options, visible = replace(options, placement=ray_placement(options)), None
+        elif options.ray_address is not None:
+            raise ConfigError(f"--ray-address {options.ray_address} is for --worker-backend ray: give that, too")
         topology = topology_of(options.placement, deployment.pipeline)
         _check(options, deployment, topology, platform, visible)
         with ExitStack() as stack:
@@ -60,11 +70,15 @@ def serve(options: ServeOptions) -> int:
                 options=options, deployment=deployment, topology=topology, source=source, runtime=runtime,
                 launch_id=secrets.token_hex(4),
                 stage_file=_write_stage_file(deployment, runtime), platform=platform, visible=visible,
-                http_fd=None if listener is None else listener.fileno(),
+                http_fd=None if listener is None else listener.fileno(), assigns_devices=not by_ray,
             )  # fmt: skip
             children = plan_children(plan)
             get_logger().info("starting", model=options.model, port=options.port if topology.gateway else None)
-            return asyncio.run(_run(options, topology, children))
+            start: Starter = Running.start
+            if by_ray:
+                gpus = gpu_shares(deployment, topology, platform)
+                start = stack.enter_context(ray_starter(options, children, gpus, runtime, plan.stage_file))
+            return asyncio.run(_run(options, topology, children, start))
     except ConfigError as error:
         get_logger().error("cannot_start", reason=str(error))
         return EXIT_CONFIG
@@ -80,10 +94,12 @@ def served_model(model: str, load_format: str) -> Served:
     return Served(model=model, kv_heads=llm.num_kv_heads, max_positions=llm.max_positions)
 
 
-async def _run(options: ServeOptions, topology: Topology, children: Sequence[ChildSpec]) -> int:
+async def _run(
+    options: ServeOptions, topology: Topology, children: Sequence[ChildSpec], start: Starter
+) -> int:  # fmt: skip
     ready = functools.partial(count_ready_stages, options.host, options.port) if topology.gateway else None
     supervisor = Supervisor(
-        children, drain_s=options.drain_s, roll=functools.partial(roll, ready_stages=ready)
+        children, drain_s=options.drain_s, roll=functools.partial(roll, ready_stages=ready), start=start
     )  # fmt: skip
     work = (
         report_until_ready(options.host, options.port)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bagel.logs import get_logger
 from bagel.stage_exit import EXIT_CONFIG
 from services.launch.plan import ChildSpec, Role
-from services.launch.process import Running, StartError
+from services.launch.process import Running, Started, Starter, StartError
 from services.launch.terminal import forget_terminal, has_terminal
 
 FIRST_DELAY_S = 0.5
@@ -27,26 +27,29 @@ class Child:
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
-        self.now: Running | None = None
-        self.before: Running | None = None  # still finishes what it has, while its successor serves
+        self.now: Started | None = None
+        self.before: Started | None = None  # still finishes what it has, while its successor serves
         self.wanted = False  # its end is no crash
         self.started = asyncio.Event()  # or its start has failed
         self.starting = asyncio.Lock()
 
     @property
-    def living(self) -> list[Running]:
+    def living(self) -> list[Started]:
         return [each for each in (self.before, self.now) if each is not None and each.alive]
 
 
 class Supervisor:
-    """The processes of one node. `drain_s` is what running requests get when it stops. `roll` answers SIGHUP."""
+    """The processes of one node. `drain_s` is what running requests get when it stops. `roll` answers SIGHUP.
+
+    `start` makes them, here unless it does so elsewhere.
+    """
 
     def __init__(
         self, specs: Sequence[ChildSpec], *, drain_s: float,
-        roll: "Callable[[Supervisor], Awaitable[None]] | None" = None,
+        roll: "Callable[[Supervisor], Awaitable[None]] | None" = None, start: Starter = Running.start,
     ) -> None:  # fmt: skip
         self.children = [Child(spec) for spec in specs]
-        self._drain_s, self._roll = drain_s, roll
+        self._drain_s, self._roll, self._start = drain_s, roll, start
         self._rolling: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
         self._status = 0
@@ -71,7 +74,7 @@ class Supervisor:
         """What one child gets to finish, and to end."""
         return self._drain_s + KILL_AFTER_S
 
-    async def restart(self, child: Child) -> Running:
+    async def restart(self, child: Child) -> Started:
         """Stop a child and let its keeper start it anew; its new process, or the ended one where none can start.
 
         Raises asyncio.CancelledError at the end.
@@ -84,10 +87,10 @@ class Supervisor:
         assert child.now is not None
         return child.now
 
-    async def succeed(self, child: Child, *more: str) -> Running:
+    async def succeed(self, child: Child, *more: str) -> Started:
         """Start a successor beside a child, which goes on until `retire`. Raises StartError."""
         async with child.starting:
-            successor = await Running.start(child.spec, *more)
+            successor = await self._start(child.spec, *more)
             child.before, child.now = child.now, successor
         return successor
 
@@ -163,7 +166,7 @@ class Supervisor:
         try:
             async with child.starting:
                 if child.now is None or not child.now.alive:  # else a successor took over from one that crashed
-                    child.now = await Running.start(child.spec)
+                    child.now = await self._start(child.spec)
         except StartError as error:
             get_logger().error("not_started", child=child.spec.name, reason=str(error))
             return None

@@ -8,9 +8,9 @@ PAGE = (ROOT / "docs" / "clients.md").read_text()
 ADDRESS = "http://localhost:8091"
 
 
-def shown(heading: str, url: object) -> str:
+def shown(heading: str, url: object, page: str = PAGE) -> str:
     """The code under a heading, for the server at `url`."""
-    section = PAGE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    section = page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     found = re.search(r"```\w+\n(.*?)```", section, re.DOTALL)
     assert found, heading
     assert ADDRESS in found[1]

@@ -10,7 +10,7 @@ from tests.clients.environments import python_environment
 from tests.clients.page import PAGE, shown
 from tests.e2e.server import Server
 from tests.ports import free_port
-from tests.processes import running
+from tests.processes import ROOT, running
 
 
 @pytest.fixture(scope="module", params=["2.54.0", "3.54.0"])
@@ -50,3 +50,10 @@ def test_what_the_page_shows_works(server: Server, runner: Runner, python: Path,
     printed = runner(python, file)
     assert printed.count("image_generation.partial_image ") == 2
     assert "\nsize invalid_value " in printed
+
+
+def test_what_the_quickstart_shows_works(server: Server, runner: Runner, python: Path, tmp_path: Path) -> None:
+    file = tmp_path / "shown.py"
+    quickstart = (ROOT / "docs" / "quickstart.md").read_text()
+    file.write_text(shown("With an OpenAI client", server.http.base_url, quickstart))
+    assert runner(python, file).startswith("iVBORw0KGgo")
