@@ -73,8 +73,9 @@ stubs: $(VENV)/.dev
 protos: $(VENV)/.dev  ## generate the stubs in bagel/v1 from protos/
 	$(BIN)/python $(PROTOC) --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
 
-limits: $(VENV)/.dev  ## print docs/limits.md from bagel/limits.py
+limits: $(VENV)/.dev  ## print docs/limits.md and docs/api.md from the code
 	$(BIN)/python -m bagel.limits_page > docs/limits.md
+	$(BIN)/python -m services.gateway.api_page > docs/api.md
 
 parity: $(VENV)/.dev  ## every golden case through the engines: make parity GOLDEN=DIR
 	$(ONE_THREAD) $(BIN)/python -m tests.parity.direct $(GOLDEN)

@@ -115,7 +115,9 @@ TABLE: dict[str, How] = {
     "python examples/openai_chat_client.py *": Here(also="--height 64 --width 64 --steps 3"),
     'bagel generate "A red car in the snow" -o car.png --seed 2': Here(prints="car.png: 256 x 256, seed 2"),
     "bagel generate *": Here(also="--steps 4"),
-    'bagel edit car.png "Make the car blue" -o blue.png --seed 2': Here(prints="blue.png: 256 x 256, seed 2"),
+    'bagel edit car.png "Make the car blue" -o blue.png --seed 2': Here(
+        also="--steps 12", prints="blue.png: 256 x 256, seed 2"
+    ),
     "bagel edit *": Here(also="--steps 4"),
     "bagel describe *": Here(prints="."),
     "bagel chat *": Here(prints="Paris"),
