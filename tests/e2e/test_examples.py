@@ -25,7 +25,7 @@ def size_of(path: Path) -> tuple[int, int]:
 def test_the_client_draws_a_cat_with_its_defaults(default_server: Server, tmp_path: Path) -> None:
     done = run(default_server, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert size_of(tmp_path / "bagel_output.png") == (256, 256)
+    assert size_of(tmp_path / "bagel_output.png") == (512, 512)
 
 
 def test_the_client_edits_describes_and_answers(default_server: Server, tmp_path: Path) -> None:
