@@ -25,7 +25,7 @@ DEFAULT_PROMPTS = {
     "img2text": "Describe this image in detail",
     "text2text": "What is the capital of France?",
 }
-EXIT_FAILED, EXIT_USAGE = 1, 2
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 # Flags that other systems' scripts have and that mean nothing here, with the reason.
 UNUSED = {
     "worker_backend": "the engines run in this process; `bagel serve --worker-backend ray` has Ray",
@@ -40,6 +40,8 @@ def main() -> int:
     options = parse_arguments()
     try:
         texts, picture = read_prompts(options), read_image(options)
+        if options.modality.endswith("img"):
+            make_folder(options.output)
     except OSError as error:
         return refuse(f"{error.filename}: cannot be read ({error.strerror})")
     except ValueError as error:
@@ -128,6 +130,17 @@ def read_image(options: argparse.Namespace) -> bytes | None:
     return Path(options.image_path).expanduser().read_bytes()
 
 
+def make_folder(output: str) -> None:
+    """Where pictures go. Raises ValueError."""
+    folder = Path(output).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--output {output}: no folder can be made there ({error.strerror})") from None
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"--output {output}: cannot be written to")
+
+
 def run(offline: "Offline", prompts: "Sequence[Prompt]", options: argparse.Namespace) -> int:
     """Every prompt, several at once; pictures are saved and texts printed as they are finished."""
     from rich.console import Console
@@ -141,7 +154,6 @@ def run(offline: "Offline", prompts: "Sequence[Prompt]", options: argparse.Names
             done.append(made)
             saved = None
             if made.picture is not None:
-                folder.mkdir(parents=True, exist_ok=True)
                 saved = folder / f"{made.index + 1:03d}-{slug(made.prompt.text)}.png"
                 saved.write_bytes(made.picture)
             report.finish(made, None if saved is None else str(saved))
@@ -165,7 +177,10 @@ def refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    status = main()
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
     sys.stdout.flush()
     # A model that is still being loaded when its time is over holds a thread that nothing ends.
     os._exit(status)

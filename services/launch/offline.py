@@ -88,13 +88,28 @@ class Offline:
         thread = ThreadPoolExecutor(1, thread_name_prefix="offline")
         self._serving = thread.submit(lambda: asyncio.run(self._serve(source)))
         thread.shutdown(wait=False)
-        either: list[Future[Any]] = [self._serving, self._stages]
+        loaded = False
+        try:
+            self._wait_loaded(self._serving)
+            loaded = True
+        finally:
+            if not loaded:
+                self._give_up()
+        return self
+
+    def _wait_loaded(self, serving: Future[None]) -> None:
+        options = self._options
+        either: list[Future[Any]] = [serving, self._stages]
         waited = wait(either, options.init_timeout_s, return_when=FIRST_COMPLETED)
-        if self._serving in waited.done:
-            self._serving.result()
+        if serving in waited.done:
+            serving.result()
         if self._stages not in waited.done:
             raise ConfigError(f"{options.model} was not loaded within {options.init_timeout_s:g} s; give it more time")
-        return self
+
+    def _give_up(self) -> None:
+        """Let the thread end, at the latest once the model is there: Python waits for it when it exits."""
+        if not self._stages.cancel() and self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
 
     def close(self) -> None:
         """End what is left, and give the memory back. Nothing where nothing is open."""
@@ -141,8 +156,11 @@ class Offline:
         with tempfile.TemporaryDirectory(prefix="bagel-") as folder, DeviceThread() as device:
             async with running_engines(self._config(source, Path(folder)), device) as stages:
                 self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-                self._stages.set_result(stages)
-                await self._stop.wait()
+                if self._stages.set_running_or_notify_cancel():
+                    self._stages.set_result(stages)
+                    await self._stop.wait()
+                else:
+                    self._loop = None
 
     def _config(self, source: ModelSource, folder: Path) -> StageConfig:
         options = self._options

@@ -129,7 +129,7 @@ def _join_flags(plan: NodePlan, name: str) -> tuple[str, ...]:
     assert plan.topology.master is not None
     flags = ["--master", plan.topology.master, "--worker-id", f"{os.uname().nodename}-{plan.launch_id}-{name}"]
     if placement.join_token_file is not None:
-        flags += ["--join-token-file", placement.join_token_file]
+        flags += ["--join-token-file", str(Path(placement.join_token_file).absolute())]
     if placement.bind is not None:
         flags += ["--bind", with_port(placement.bind)]
     if placement.advertise_address is not None:

@@ -16,7 +16,7 @@ from tests.e2e.hosts import Host, hosts_of
 from tests.e2e.server import picture, read_picture, scene, text, user
 from tests.polling import BREATH_S
 from tests.processes import ROOT, Process
-from tests.transport.namespaces import NotPermittedError
+from tests.transport.namespaces import NotPermittedError, attempt
 from transport.configs import INLINE_BYTES
 
 PODS = ("bagel-gateway", "bagel-thinker", "bagel-dit")
@@ -32,6 +32,7 @@ TIMEOUT_S = 60.0
 def hosts() -> Iterator[dict[str, Host]]:
     with ExitStack() as stack:
         try:
+            attempt(["unshare", "--mount", "sh", "-c", "mount --bind /etc/hosts /etc/hosts"])
             opened = stack.enter_context(hosts_of("ipv4", len(PODS)))
         except NotPermittedError as reason:
             pytest.skip(f"no hosts for pods on this machine: {reason}")

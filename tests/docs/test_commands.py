@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,6 +139,8 @@ def test_commands_work_in_the_order_in_which_they_stand(server: Server, tmp_path
     ran: dict[str, str] = {}
     for command in COMMANDS:
         way = how(command.words)
+        if command.words.startswith("curl ") and shutil.which("curl") is None:
+            continue  # a person's own; what it asks is asked by others, too
         if isinstance(way, Here) and command.words not in ran:
             if command.page not in ran.values():
                 (tmp_path / "api-keys.jsonl").unlink(missing_ok=True)

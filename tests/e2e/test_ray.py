@@ -33,8 +33,11 @@ class Node:
         )  # fmt: skip
         self.url = f"http://127.0.0.1:{http}"
         self.stages: dict[str, dict[str, Any]] = {}
+
+    def wait_serving(self) -> None:
         while len(self.stages) < 2:
             self.next_life()
+        self.process.wait_event("serving")
 
     def next_life(self) -> dict[str, Any]:
         """The start of a stage, the next one that its launcher tells of."""
@@ -44,7 +47,13 @@ class Node:
         return event
 
     def wait_ready(self) -> None:
-        wait_until(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, self.process.tail, 60)
+        wait_until(self.is_ready, self.process.tail, 60)
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz").is_success
+        except httpx.TransportError:  # it is busy
+            return False
 
     def wait_lost(self, child: str) -> None:
         assert self.process.wait_event("actor_lost")["child"] == child
@@ -59,7 +68,7 @@ class Node:
 def node() -> Iterator[Node]:
     node = Node()
     try:
-        node.process.wait_event("serving")
+        node.wait_serving()
         yield node
     finally:
         node.process.stop()
@@ -117,9 +126,12 @@ def wait_gone(*pids: int) -> None:
 def children_of(pid: int) -> list[int]:
     """All of them, and theirs."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *children_of(child)]
+    try:
+        told = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it ended meanwhile, or one of its threads
+    for child in map(int, " ".join(told).split()):
+        found += [child, *children_of(child)]
     return found
 
 

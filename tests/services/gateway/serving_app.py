@@ -23,12 +23,12 @@ def served(app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection
 
 @contextmanager
 def running(
-    app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection
+    app: ASGIApp, connection: type[BoundedConnection] = BoundedConnection, grace_s: int = 1
 ) -> Iterator[tuple[tuple[str, int], uvicorn.Server]]:
     """Its address and the server, which may be told to stop within the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, http=connection, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
+        app, http=connection, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=grace_s,
         h11_max_incomplete_event_size=HEADER_BYTES.most,
     )  # fmt: skip
     server = uvicorn.Server(config)

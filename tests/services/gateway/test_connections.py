@@ -142,7 +142,7 @@ def test_who_reads_nothing_of_an_answer_is_left(address: tuple[str, int]) -> Non
 
 @pytest.mark.parametrize("before", [b"", GET, b"GET / HT"], ids=["new", "used", "begun"])
 def test_a_server_that_stops_still_answers_what_comes_over_a_connection_and_closes_it_then(before: bytes) -> None:
-    with running(app, Patient) as (address, server), connect(address) as kept:
+    with running(app, Patient, int(PATIENCE_S)) as (address, server), connect(address) as kept:
         kept.sendall(before)
         if before == GET:
             assert kept.recv(1000).endswith(b"xx")
