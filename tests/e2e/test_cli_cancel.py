@@ -97,6 +97,5 @@ def test_ctrl_c_in_a_conversation_stops_the_answer_alone(server: Server, tmp_pat
         terminal.wait("stopped, and forgotten")
         terminal.wait("> ")
         server.wait_idle()
-        terminal.send("\x03")
-        assert terminal.wait_exit() == 0
+        assert terminal.interrupt_until_exit() == 0
     assert cancelled(server) == before + 1
