@@ -89,7 +89,7 @@ parity-services: $(VENV)/.dev  ## the image cases through a Thinker and a DiT pr
 chaos: $(VENV)/.dev  ## kills of stages and in the middle of transfers, contract cases, bombs beside other users; writes docs/evidence/
 	@CONTRACT_CASES=210 bash -o pipefail -c \
 		'$(BIN)/python -m pytest tests/transport/test_contract_generated.py | tee docs/evidence/contract-transport.txt'
-	@SCHEMATHESIS_EXAMPLES=160 SCHEMATHESIS_LEAST=2000 bash -o pipefail -c \
+	@SCHEMATHESIS_PHASES=examples,coverage,fuzzing SCHEMATHESIS_EXAMPLES=160 SCHEMATHESIS_LEAST=2000 bash -o pipefail -c \
 		'$(BIN)/python -m pytest -s tests/e2e/test_schemathesis.py | tee docs/evidence/schemathesis.txt'
 	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.bombs --seconds 40 | tee docs/evidence/bombs.txt'
 	@bash -o pipefail -c '$(BIN)/python -m tests.chaos.failover | tee docs/evidence/chaos-failover.txt'
