@@ -113,9 +113,9 @@ class MooncakePlane:
         self._engines.start(self._forget_lost, "kv-mooncake-forget")
 
     def _forget_lost(self) -> None:
-        """Where there is a new holder, another may have gone."""
+        """Where there is a new holder, another may have gone, whatever it answered seconds ago."""
         for address in self._engines.idle():
-            if not self._closed.is_set() and self._probe(address, PROBE_TIMEOUT_S) is not None:
+            if not self._closed.is_set() and self._ask(address, PROBE_TIMEOUT_S) is not None:
                 self._engines.forget(address)
 
     def _probe(self, address: str, timeout_s: float) -> str | None:

@@ -76,6 +76,19 @@ def test_a_dead_holder_is_noticed_at_once_and_a_new_one_at_another_port_works() 
     reader.plane.close()
 
 
+def test_a_holder_that_died_while_nobody_read_is_forgotten_when_the_next_one_is_met() -> None:
+    reader = Reader(PAGES * PAGE_BYTES)
+    with holder_process() as first:
+        reader.fetch(reader.request(first, first.publish(range(8))))
+        tasks = len(os.listdir("/proc/self/task"))
+        first.kill()
+    with holder_process(epoch=8) as second:
+        reader.wipe()
+        reader.fetch(reader.request(second, second.publish(range(8))))
+        wait_until(lambda: len(os.listdir("/proc/self/task")) <= tasks, timeout_s=SETTLES_S)
+    reader.plane.close()
+
+
 def test_a_holder_killed_in_the_middle_is_lost_at_once(big: HolderProcess, big_reader: Reader) -> None:
     request = big_reader.request(big, big.publish(range(BIG_PAGES)))
     started = time.monotonic()
