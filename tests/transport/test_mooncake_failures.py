@@ -66,7 +66,7 @@ def test_a_dead_holder_is_noticed_at_once_and_a_new_one_at_another_port_works() 
         started = time.monotonic()
         for _ in range(2):  # while its engine is known, and from anew
             assert isinstance(reader.failed(reader.request(first, what)), PeerLostError)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 2.0
         with holder_process(epoch=8) as second:
             assert second.address != first.address
             what = second.publish(range(8))
@@ -145,7 +145,7 @@ def test_a_deadline_in_the_middle_is_kept(big: HolderProcess, big_reader: Reader
     started = time.monotonic()
     error = big_reader.failed(big_reader.request(big, what, within_s=0.02))
     assert isinstance(error, TransferTimeoutError)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2.0
     _check_settled(big_reader, big, what, error)
 
 

@@ -122,7 +122,7 @@ def test_a_page_that_never_comes_ends_with_the_deadline_or_the_cancellation(
 
     with pytest.raises(TransferCancelledError):
         reader.fetch(reader.request(holder, never), Soon(reader, lambda: None))
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 4.0
 
 
 def test_a_stopped_holder_is_given_up_within_5_s_and_others_are_read_meanwhile(servers: Servers) -> None:
