@@ -20,7 +20,7 @@ from transport.mooncake_engine import check_device
 from transport.mooncake_environment import advertise, check_host, check_protocol, prepare
 from transport.mooncake_install import load
 from transport.mooncake_store_address import StoreAddress
-from transport.mooncake_store_client import READ_SHARE, Native, StoreClient, StoreSettings
+from transport.mooncake_store_client import READ_SHARE, ClientEndedError, Native, StoreClient, StoreSettings
 from transport.mooncake_store_mirror import Mirror, tell_progress
 from transport.mooncake_store_pull import StorePull
 from transport.reading import check_request, remaining_s
@@ -130,14 +130,7 @@ class MooncakeStorePlane:
                 f" from Mooncake's store go through, there are {self._settings.buffer_bytes}: raise `localbuf`"
             )
         if count:
-            client = self._client()
-            at_once = room // request.page_bytes
-            pull = StorePull(client, request, cancelled, digests=self._digests, pages_at_once=at_once)
-            try:
-                pull.run()
-            except PeerLostError:
-                self._start(lambda: self._replace(client))
-                raise
+            self._pull(request, cancelled, room // request.page_bytes)
         return FetchReport(count, count * request.page_bytes, time.monotonic() - started)
 
     def close(self) -> None:
@@ -164,6 +157,17 @@ class MooncakeStorePlane:
             raise TransferRefusedError(f"page {last} lies beyond the holder's {target.num_pages} pages")
         if 0 in request.generations:
             raise LeaseEndedError("a page was given back before it had been read")
+
+    def _pull(self, request: FetchRequest, cancelled: threading.Event, at_once: int) -> None:
+        """Raises TransportError. A transfer whose client was replaced, for another one's holder, begins again."""
+        client = self._client()
+        try:
+            StorePull(client, request, cancelled, digests=self._digests, pages_at_once=at_once).run()
+        except ClientEndedError:
+            self._pull(request, cancelled, at_once)
+        except PeerLostError:
+            self._start(lambda: self._replace(client))
+            raise
 
     def _client(self) -> StoreClient:
         with self._lock:

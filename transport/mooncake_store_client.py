@@ -39,6 +39,10 @@ class StoreSettings:
     buffer_bytes: int  # that its reads go through
 
 
+class ClientEndedError(PeerLostError):
+    """The client was ended between two calls, for what happened to somebody else."""
+
+
 class StoreClient:
     """One client, set up at its first call, and closed once it was ended and nobody is in a call. Thread-safe."""
 
@@ -54,7 +58,7 @@ class StoreClient:
         """The client itself, for calls that may block. Raises PeerLostError when it cannot be set up or was ended."""
         with self._lock:
             if self._ended:
-                raise PeerLostError("the client of Mooncake's store was closed")
+                raise ClientEndedError("the client of Mooncake's store was closed")
             self._users += 1
         try:
             with self._setting_up:

@@ -19,10 +19,10 @@ from transport.mooncake_store_address import StoreAddress
 from transport.mooncake_store_client import Native, StoreClient
 from transport.reading import check_digests, remaining_s
 
-STALL_S = 4.5  # a holder or a master that says nothing, over all looks since its last word
+STALL_S = 4.0  # a holder or a master that says nothing, over all looks since its last word
 ABSENT_S = 4.5  # a page that was announced and is not there
 LOOK_AGAIN_S = 0.01
-UNTOLD_LOOKS = 3  # the progress may be missing while it is replaced
+UNTOLD_S = 0.2  # the progress is missing while it is replaced, for as long as its holder waits for a core then
 PRESENT = 1  # of Mooncake's answers; 0 is absent, less an error
 
 
@@ -74,7 +74,7 @@ class StorePull:
     def _bring(self, wanted: Sequence[_Wanted]) -> None:
         """Pages that fit into the client's memory together."""
         heard_s = time.monotonic()
-        progress, untold, absent_until_s = 0, 0, heard_s + ABSENT_S
+        progress, told_s, absent_until_s = 0, heard_s, heard_s + ABSENT_S
         while True:
             before = len(wanted)
             wanted, told = self._land_found(wanted, max(LOOK_AGAIN_S, heard_s + STALL_S - time.monotonic()))
@@ -82,8 +82,9 @@ class StorePull:
                 return
             if told is not None or len(wanted) < before:
                 heard_s = time.monotonic()
-            untold = 0 if told is not None else untold + 1
-            if untold == UNTOLD_LOOKS:
+            if told is not None:
+                told_s = time.monotonic()
+            elif time.monotonic() > told_s + UNTOLD_S:
                 raise PeerLostError(f"{self._target.prefix}: the holder is not in Mooncake's store any more")
             # A page that had been copied before this look, and that it did not find, is gone.
             ended = [one.page for one in wanted if one.generation <= progress]

@@ -132,7 +132,7 @@ def test_why_a_holder_cannot_be_reached_is_told(reader: Reader, holder: HolderPr
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         assert "no answer in time" in why(Address("tcp", "127.0.0.1", silent.getsockname()[1], here.base, PAGES))
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 10.0  # Mooncake itself would wait for a minute
 
 
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "[::]", "*"])

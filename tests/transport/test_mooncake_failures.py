@@ -21,7 +21,7 @@ from tests.transport.mooncake_reader import (
     Midway,
     Reader,
 )
-from transport.base import Region
+from transport.base import FetchRequest, Region
 from transport.errors import (
     LeaseEndedError,
     PeerLostError,
@@ -31,6 +31,7 @@ from transport.errors import (
 )
 
 SETTLES_S = 15.0
+TIMES = 8  # every page so often in a transfer that is to be met on its way
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_pages_given_back_while_they_are_read_are_noticed(
     what = big.publish(range(BIG_PAGES))
     if not announced:
         what.generations = []
-    error = big_reader.failed(big_reader.request(big, what), Midway(big_reader, big.release))
+    error = big_reader.failed(_long(big_reader, big, what), Midway(big_reader, big.release))
     assert isinstance(error, LeaseEndedError)
 
 
@@ -63,10 +64,10 @@ def test_a_dead_holder_is_noticed_at_once_and_a_new_one_at_another_port_works() 
         what = first.publish(range(8))
         reader.fetch(reader.request(first, what))
         first.kill()
-        started = time.monotonic()
         for _ in range(2):  # while its engine is known, and from anew
+            started = time.monotonic()
             assert isinstance(reader.failed(reader.request(first, what)), PeerLostError)
-        assert time.monotonic() - started < 2.0
+            assert time.monotonic() - started < 2.0
         with holder_process(epoch=8) as second:
             assert second.address != first.address
             what = second.publish(range(8))
@@ -90,7 +91,7 @@ def test_a_holder_that_died_while_nobody_read_is_forgotten_when_the_next_one_is_
 
 
 def test_a_holder_killed_in_the_middle_is_lost_at_once(big: HolderProcess, big_reader: Reader) -> None:
-    request = big_reader.request(big, big.publish(range(BIG_PAGES)))
+    request = _long(big_reader, big, big.publish(range(BIG_PAGES)))
     started = time.monotonic()
     error = big_reader.failed(request, Midway(big_reader, big.kill))
     assert isinstance(error, PeerLostError)
@@ -107,7 +108,7 @@ def test_a_stopped_holder_is_given_up_within_5_s_and_writes_nothing_afterwards(
     if when != "before the first contact":
         big_reader.fetch(big_reader.request(big, _first(what)))
     big_reader.wipe()
-    request = big_reader.request(big, what)
+    request = _long(big_reader, big, what)
     if when == "in the middle":
         error = big_reader.failed(request, Midway(big_reader, big.pause))
     else:
@@ -142,17 +143,19 @@ def test_a_deadline_in_the_middle_is_kept(big: HolderProcess, big_reader: Reader
     what = big.publish(range(BIG_PAGES))
     big_reader.fetch(big_reader.request(big, _first(what)))
     big_reader.wipe()
-    started = time.monotonic()
-    error = big_reader.failed(big_reader.request(big, what, within_s=0.02))
-    assert isinstance(error, TransferTimeoutError)
-    assert time.monotonic() - started < 2.0
+    error: TransportError | None = None
+    while error is None or error.settled is None:  # on a busy machine it may pass before the first page comes
+        started = time.monotonic()
+        error = big_reader.failed(big_reader.request(big, what, within_s=0.02))
+        assert isinstance(error, TransferTimeoutError)
+        assert time.monotonic() - started < 2.0
     _check_settled(big_reader, big, what, error)
 
 
 def test_closing_ends_transfers_and_leaves_no_thread_behind(big: HolderProcess) -> None:
     before, tasks = set(threading.enumerate()), len(os.listdir("/proc/self/task"))
     reader = Reader(BIG_PAGES * BIG_PAGE_BYTES)
-    request = reader.request(big, big.publish(range(BIG_PAGES)))
+    request = _long(reader, big, big.publish(range(BIG_PAGES)))
     closing = threading.Thread(target=reader.plane.close)
     error = reader.failed(request, Midway(reader, closing.start))
     assert isinstance(error, PeerLostError)
@@ -162,8 +165,14 @@ def test_closing_ends_transfers_and_leaves_no_thread_behind(big: HolderProcess) 
     reader.plane.close()
     with pytest.raises(PeerLostError, match="is closed"):
         reader.fetch(request)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     wait_until(lambda: len(os.listdir("/proc/self/task")) <= tasks, timeout_s=SETTLES_S)
+
+
+def _long(reader: Reader, holder: HolderProcess, what: Published) -> FetchRequest:
+    """A request that takes longer than a thread waits for a core."""
+    every = Published(what.pages * TIMES, what.generations * TIMES, what.digests * TIMES)
+    return reader.request(holder, every, [*range(len(what.pages))] * TIMES)
 
 
 def _first(what: Published, count: int = 1) -> Published:

@@ -36,7 +36,7 @@ from transport.errors import (
 )
 from transport.holder import Holder
 from transport.mooncake_install import load
-from transport.mooncake_store import MooncakeStorePlane
+from transport.mooncake_store import BUFFER_BYTES, MooncakeStorePlane
 from transport.mooncake_store_address import StoreAddress
 from transport.mooncake_store_client import Native, StoreClient, StoreSettings
 from transport.pool import Pool
@@ -86,7 +86,7 @@ def test_a_page_that_was_given_back_is_gone_and_its_next_publication_is_another(
     started = time.monotonic()
     with pytest.raises(LeaseEndedError, match="page 5 is not in Mooncake's store"):
         reader.fetch(reader.request(holder, before))
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 4.0  # a page of which nothing is known is waited for longer
     holder.release("after")
 
 
@@ -159,6 +159,23 @@ def test_a_killed_holder_s_pages_are_lost_and_its_next_life_is_read(servers: Ser
     reader.plane.close()
 
 
+def test_a_lost_holder_takes_no_transfer_from_another_with_it(servers: Servers) -> None:
+    # So little memory that a transfer takes several looks, between which its client is replaced.
+    reader = _reader(servers, buffer_bytes=PAGES * PAGE_BYTES)
+    with holder_process(store=servers[1:]) as lost, holder_process(store=servers[1:]) as other:
+        gone = reader.request(lost, lost.publish([0]), [PAGES - 1])
+        lost.kill()
+
+        def lose() -> None:
+            assert isinstance(reader.failed(gone), (PeerLostError, LeaseEndedError))
+            _eventually(lambda: not any(thread.name == "kv-mooncake-store-end" for thread in threading.enumerate()))
+
+        what = other.publish(range(PAGES))
+        reader.fetch(reader.request(other, what), Midway(reader, lose))
+        reader.check(other, what)
+    reader.plane.close()
+
+
 def test_the_engine_waits_for_no_store_and_copies_follow_once_it_answers() -> None:
     with store_servers() as servers:
         master = _child(servers[0], "master")
@@ -168,7 +185,8 @@ def test_the_engine_waits_for_no_store_and_copies_follow_once_it_answers() -> No
             os.kill(master, signal.SIGSTOP)
             started = time.monotonic()
             what = holder.publish(range(1, 9))
-            assert time.monotonic() - started < 1.0
+            assert time.monotonic() - started < 3.0  # a call to the store would wait for a minute
+            started = time.monotonic()
             with pytest.raises(PeerLostError, match="did not answer within"):
                 reader.fetch(reader.request(holder, what))
             assert time.monotonic() - started < 6.0
@@ -194,6 +212,7 @@ def test_clients_that_ended_leave_no_memory_behind(servers: Servers) -> None:
         taken = _rss_mib() - before
         for client in clients:
             client.end()
+        _eventually(lambda: all(client._native is None for client in clients))  # closed by whoever left it last
         return taken
 
     come_and_go(1)  # the tables of the first lie outside of heaps
@@ -248,8 +267,9 @@ def test_the_servers_listen_where_they_are_told_and_end_with_their_command() -> 
         _eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
 
 
-def _reader(servers: Servers) -> Reader:
-    return Reader(PAGES * PAGE_BYTES, MooncakeStorePlane(master=servers[1], metadata_server=servers[2]))
+def _reader(servers: Servers, buffer_bytes: int = BUFFER_BYTES) -> Reader:
+    plane = MooncakeStorePlane(master=servers[1], metadata_server=servers[2], buffer_bytes=buffer_bytes)
+    return Reader(PAGES * PAGE_BYTES, plane)
 
 
 def _client(servers: Servers) -> StoreClient:

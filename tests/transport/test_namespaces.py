@@ -66,8 +66,9 @@ def test_a_holder_that_packets_do_not_reach_any_more_is_lost(hosts: Hosts, kind:
     pages, request = _served(hosts, kind, tmp_path)
     longer = request | {name: request[name] * TIMES for name in ("digests", "generations")}
     reader.do("pull", name=kind, fetch="midway", pages=pages * TIMES, request=longer)
-    reader.do("reached", fetch="midway", landed=1)
-    holder.pause()  # for as long as it takes to pull the plug
+    # The reader itself stops the holder, for as long as it takes to pull the plug: the way over here takes too long.
+    reader.do("reached", fetch="midway", landed=1, pid=holder.pid, signum=signal.SIGSTOP)
+    holder.pause()
     hosts.unplug()
     holder.send(signal.SIGCONT)
     _check_lost(reader, "midway")

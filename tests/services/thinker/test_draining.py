@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from bagel.v1 import settings_pb2
+from tests.polling import until
 from tests.services.stages import TIMEOUT_S, context_request, running_thinker, text_request
 
 
@@ -20,9 +21,7 @@ async def test_a_request_that_is_prepared_when_the_drain_begins_counts_and_is_an
             text = asyncio.create_task(stage.write(text_request()))
             lease = stage.thinker.PrepareContext(context_request(), timeout=TIMEOUT_S)
             handle = asyncio.create_task(anext(event.handle async for event in lease if event.HasField("handle")))
-            async with asyncio.timeout(TIMEOUT_S):
-                while thinker.busy < 2:
-                    await asyncio.sleep(0)
+            await until(lambda: thinker.busy == 2, TIMEOUT_S)
             stage.host.monitor.enter(settings_pb2.STAGE_STATE_DRAINING, lambda: "draining")
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stage.write(text_request(name="late"))
@@ -32,6 +31,4 @@ async def test_a_request_that_is_prepared_when_the_drain_begins_counts_and_is_an
             kept.set()
         assert (await before, (await text).text != "", (await handle).max_pages > 0) == (True, True, True)
         lease.cancel()
-        async with asyncio.timeout(TIMEOUT_S):
-            while thinker.busy:
-                await asyncio.sleep(0)
+        await until(lambda: not thinker.busy, TIMEOUT_S)
