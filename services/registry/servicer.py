@@ -92,9 +92,12 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
             del self._watches[news]
 
     async def look_after(self, every_s: float) -> None:
-        """Remove silent workers, for ever."""
+        """Remove silent workers, for ever. After a look that came late, what they said meanwhile is heard first."""
         while True:
+            due_s = time.monotonic() + every_s
             await asyncio.sleep(every_s)
+            if time.monotonic() > due_s + every_s:
+                continue
             lost = self._book.expire(time.monotonic())
             for member in lost:
                 get_logger().warning("worker_lost", **_named(member), reason="no heartbeat", workers=len(self._book))

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,7 @@ from services.registry.config import RegistryConfig
 from services.registry.dialing import Dialer
 from services.registry.errors import STATUSES, SlowWorkerError
 from services.registry.server import Running, running_registry
+from tests.polling import TIMEOUT_S, until
 from tests.ports import free_port
 from tests.services.registry.workers import SOON_S, Worker, hear, hear_of, stage
 
@@ -61,9 +63,10 @@ async def refusal(master: str, worker: Worker, token: str | None = None) -> str:
 async def ended(master: str, *messages: registry_pb2.JoinRequest) -> grpc.aio.AioRpcError:
     """How the registry ends a stream of these messages."""
     async with open_master(master) as channel:
-        call = registry_pb2_grpc.RegistryStub(channel).Join(timeout=SOON_S)
-        for message in messages:
-            await call.write(message)
+        call = registry_pb2_grpc.RegistryStub(channel).Join(timeout=TIMEOUT_S)
+        with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the call is over; reading says why
+            for message in messages:
+                await call.write(message)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             async for _ in call:
                 pass
@@ -228,9 +231,7 @@ async def test_dialling_back_leaves_no_connection_behind() -> None:
         before = open_sockets()
         for _ in range(10):
             await Dialer().check(worker.member)
-        async with asyncio.timeout(SOON_S):
-            while open_sockets() > before:
-                await asyncio.sleep(0)
+        await until(lambda: open_sockets() <= before)
 
 
 async def test_without_the_secret_nobody_joins_or_watches(tmp_path: Path) -> None:
@@ -261,7 +262,8 @@ async def test_an_address_of_something_else_is_no_registry() -> None:
 
 
 async def test_a_silent_worker_is_lost_and_its_stream_ended() -> None:
-    async with running_registry(replace(ANY, heartbeat_s=0.1)) as registry, stage("a") as worker, stage("b") as lively:
+    # Long enough that a machine which stands still for a moment silences nobody else.
+    async with running_registry(replace(ANY, heartbeat_s=1.0)) as registry, stage("a") as worker, stage("b") as lively:
         watch = watch_members(registry.address, token=None)
         async with member_of(lively, registry):
             await hear_of(watch, "b", MemberState.LOADING)
@@ -270,6 +272,19 @@ async def test_a_silent_worker_is_lost_and_its_stream_ended() -> None:
             assert [m.worker_id for m in (await hear(watch)).changed] == ["a"]
             assert (await hear(watch)).left == ("a",)
             assert [m.worker_id for m in registry.book.members()] == ["b"]
+        await watch.aclose()
+
+
+async def test_a_registry_that_stood_still_hears_its_workers_before_it_looks_at_them() -> None:
+    async with running_registry(replace(ANY, heartbeat_s=0.2)) as registry, stage("a") as worker, stage("b") as later:
+        watch = watch_members(registry.address, token=None)
+        async with member_of(worker, registry):
+            before = await hear_of(watch, "a", MemberState.LOADING)
+            # Twice as long as a worker may be silent. All share one loop, so nobody says anything meanwhile.
+            threading.Event().wait(1.0)
+            async with member_of(later, registry):
+                await hear_of(watch, "b", MemberState.LOADING)
+                assert [m.epoch for m in registry.book.members() if m.worker_id == "a"] == [before.epoch]
         await watch.aclose()
 
 

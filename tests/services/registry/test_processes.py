@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,16 +13,24 @@ from bagel.watching import watch_members
 from services.registry.__main__ import main
 from services.registry.config import RegistryConfig
 from services.registry.server import running_registry
-from tests.processes import Process, running
+from tests.processes import START_TIMEOUT_S, Process, running
 from tests.services.registry.workers import SOON_S, hear, hear_of
 
 STAGE = ("--kv-pool-tokens", "2048", "--plain-progress", "--log-format", "json")
 GOLDEN, TOY = ("--model", "tests/golden/checkpoint"), ("--model", "toy")
 
 
-async def started_registry(stack: ExitStack, *flags: str) -> tuple[Process, str]:
-    process = stack.enter_context(running("services.registry", "--bind", "127.0.0.1:0", "--log-format", "json", *flags))
+async def started_registry(stack: ExitStack, *flags: str, bind: str = "127.0.0.1:0") -> tuple[Process, str]:
+    process = stack.enter_context(running("services.registry", "--bind", bind, "--log-format", "json", *flags))
     return process, (await asyncio.to_thread(process.wait_event, "listening"))["address"]
+
+
+def kept_address(stack: ExitStack) -> str:
+    """An address where nobody listens: the kernel gives its port to nobody, but who names it may listen there."""
+    keeper = stack.enter_context(socket.socket())
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    return f"127.0.0.1:{keeper.getsockname()[1]}"
 
 
 async def test_a_stage_joins_drains_and_leaves_and_one_of_another_model_is_refused_within_5_s(tmp_path: Path) -> None:
@@ -32,10 +41,10 @@ async def test_a_stage_joins_drains_and_leaves_and_one_of_another_model_is_refus
         at = ("--master", master, "--join-token-file", str(secret))
         watch = watch_members(master, token="open sesame")
         dit = stack.enter_context(running("services.dit", *GOLDEN, *STAGE, *at, "--worker-id", "one"))
-        loading = await hear_of(watch, "one", MemberState.LOADING)
+        loading = await hear_of(watch, "one", MemberState.LOADING, START_TIMEOUT_S)
         # No address was said: it is that of this host towards its master.
         assert loading.address.startswith("127.0.0.1:")
-        ready = await hear_of(watch, "one", MemberState.READY)
+        ready = await hear_of(watch, "one", MemberState.READY, START_TIMEOUT_S)
         assert (ready.epoch, ready.load.free_pages > 0) == (loading.epoch, True)
         # It does not wait for its weights to hear that it is not wanted.
         other = stack.enter_context(running("services.thinker", *TOY, *STAGE, *at))
@@ -69,7 +78,7 @@ async def test_a_stage_whose_device_hangs_leaves_and_ends_when_it_is_asked_to() 
 
 async def test_a_stage_is_ready_without_its_master_and_a_killed_one_is_gone_at_once() -> None:
     with ExitStack() as stack:
-        first, master = await started_registry(stack)
+        first, master = await started_registry(stack, bind=kept_address(stack))
         first.send(signal.SIGKILL)
         await asyncio.to_thread(first.wait_exit)
         thinker = stack.enter_context(running("services.thinker", *GOLDEN, *STAGE, "--master", master))

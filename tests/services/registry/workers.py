@@ -74,14 +74,16 @@ async def stage(
         await server.stop(0)
 
 
-async def hear(watch: AsyncGenerator[Watched, None]) -> Watched:
+async def hear(watch: AsyncGenerator[Watched, None], within_s: float = SOON_S) -> Watched:
     """The next change, soon."""
-    return await asyncio.wait_for(anext(watch), SOON_S)
+    return await asyncio.wait_for(anext(watch), within_s)
 
 
-async def hear_of(watch: AsyncGenerator[Watched, None], worker_id: str, state: MemberState) -> Member:
+async def hear_of(
+    watch: AsyncGenerator[Watched, None], worker_id: str, state: MemberState, within_s: float = SOON_S
+) -> Member:
     """Read changes until a worker is in that state."""
     while True:
-        for member in (await hear(watch)).changed:
+        for member in (await hear(watch, within_s)).changed:
             if member.worker_id == worker_id and member.state is state:
                 return member
