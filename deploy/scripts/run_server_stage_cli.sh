@@ -43,14 +43,15 @@ case "$stage" in
     *) echo "--stage $stage: take 0, 1 or all" >&2; exit 2 ;;
 esac
 
+first='' second='' stopped=''
+stop() { stopped=$1; kill "-$1" $first $second 2>/dev/null || true; }
+trap 'stop TERM' INT TERM
+trap 'stop HUP' HUP  # the terminal is closed, which each of them sees
 # Groups of their own: Ctrl-C reaches this script alone, which tells each of them once.
 set -m
 "${stage_0[@]}" & first=$!
 "${stage_1[@]}" & second=$!
-stopped=
-stop() { stopped=1; kill "-$1" "$first" "$second" 2>/dev/null || true; }
-trap 'stop TERM' INT TERM
-trap 'stop HUP' HUP  # the terminal is closed, which each of them sees
+if [ -n "$stopped" ]; then stop "$stopped"; fi  # asked to while it started them
 status=0
 wait -n "$first" "$second" || status=$?
 ended=$status

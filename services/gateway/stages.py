@@ -18,7 +18,7 @@ from services.gateway.stage import Stage, watch
 
 HANG_S = 10.0
 # What a request waits for stages that were there before: a lone one that died is told of soon, of several one returns.
-ALONE_S, SEVERAL_S = 1.5, 20.0
+ALONE_S, SEVERAL_S = 1.0, 20.0
 
 
 @dataclass(slots=True)
