@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import httpx
 
+from tests.polling import BREATH_S
 from tests.ports import free_port
 from tests.processes import Process
 
@@ -55,5 +56,6 @@ def start_in(order: tuple[str, ...], *, registry_first: bool) -> float:
                 stages = http.get("/readyz").json()["stages"]
                 if [stage["state"] for stage in stages].count("ready") == len(PARTS) - 1:
                     return time.monotonic() - loaded
+                time.sleep(BREATH_S)
                 if time.monotonic() - loaded > 10 * READY_S:
                     raise AssertionError(f"{whole}: only {stages}\n{started['gateway'].tail()}")

@@ -79,6 +79,7 @@ class Replicas:
         wait_until(
             lambda: sum(stage["state"] == "ready" for stage in self.http.get("/readyz").json()["stages"]) == count,
             f"never {count} stages",
+            TIMEOUT_S,
         )
 
     def wait_idle(self) -> None:
@@ -110,6 +111,8 @@ def running_replicas(
     try:
         for stage in (*stages, *drawers):
             stage.start()
+        for stage in (*stages, *drawers):
+            stage.wait_ready()  # all load at once, which takes a busy machine long
         transport = httpx.HTTPTransport(retries=10)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, transport=transport) as http:
             replicas = Replicas(stages, drawers, http)

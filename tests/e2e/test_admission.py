@@ -127,7 +127,7 @@ def test_a_full_line_refuses_at_once_and_says_when_to_come_again(strict: Server)
         started = time.monotonic()
         refused = strict.http.post(CHAT, json=body)
         assert refused.status_code == 429
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 5
         error = refused.json()["error"]
         assert (error["type"], error["code"]) == ("rate_limit_error", "queue_full")
         assert 1 <= int(refused.headers["retry-after"]) <= 120
@@ -142,7 +142,7 @@ def test_a_full_line_refuses_at_once_and_says_when_to_come_again(strict: Server)
 def test_who_leaves_the_line_gives_the_place_back(strict: Server, how: str) -> None:
     running = Streaming(strict, LONG)
     running.wait(": step")
-    waiting = Streaming(strict, LONG | ({"timeout_s": 1.0} if how == "late" else {}), request_id="waits")
+    waiting = Streaming(strict, LONG | ({"timeout_s": 3.0} if how == "late" else {}), request_id="waits")
     waiting.wait(": queued")
     match how:
         case "left":

@@ -15,7 +15,7 @@ from tests.e2e.server import Server, picture, read_picture, scene, text, user
 CHAT = "/v1/chat/completions"
 SMALL: dict[str, Any] = {"modalities": ["image"], "height": 128, "width": 128, "num_inference_steps": 3, "seed": 3}
 LIMIT_S = 0.1
-TRIES = 12
+TRIES = 60
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -57,7 +57,7 @@ def test_a_stream_that_is_closed_stops_the_work(server: Server) -> None:
     [
         {**LONG, "timeout_s": 0.6},
         {**LONG, "timeout_s": 1e-9},
-        {"messages": user("Hi"), "max_tokens": MANY_TOKENS, "timeout_s": 0.4},
+        {"messages": user("Tell me a story"), "max_tokens": MANY_TOKENS, "timeout_s": 0.4},
         {**LONG, "think": True, "max_think_tokens": MANY_TOKENS, "timeout_s": 0.4},
     ],
     ids=["denoising", "before it began", "writing", "thinking"],

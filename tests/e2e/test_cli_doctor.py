@@ -15,6 +15,7 @@ from bagel import __version__
 from tests.e2e.command import bagel
 from tests.e2e.server import Server
 from tests.e2e.test_cli_pictures import QUICK, url_of
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import ROOT, running
 
@@ -39,11 +40,18 @@ def levels(found: dict[str, dict[str, str]], *names: str) -> list[str]:
     return [found[name]["level"] for name in names]
 
 
+def told_of(server: Server) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = server.http.get("/readyz").raise_for_status().json()["stages"]
+    return stages
+
+
 def other_end(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
 def test_a_whole_installation_with_a_running_server_is_well(server: Server) -> None:
+    # The gateway tells what it saw when it last looked, which may be of the test before.
+    wait_until(lambda: all(s["free_pages"] == s["total_pages"] and not s["running"] for s in told_of(server)))
     status, found = findings("doctor", url=url_of(server))
     assert status == 0
     here = ("python", "shared memory", "packages", "stage packages", "torch", "weights", "zeromq", "server", "thinker")

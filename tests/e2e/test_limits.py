@@ -171,7 +171,7 @@ def test_a_full_queue_is_429_with_when_to_come_again(narrow_server: Server) -> N
     answers: list[httpx.Response] = []
 
     def ask() -> None:
-        answers.append(narrow_server.http.post(GENERATIONS, json=SMALL | {"num_inference_steps": 100}))
+        answers.append(narrow_server.http.post(GENERATIONS, json=SMALL | {"num_inference_steps": 300}))
 
     askers = [threading.Thread(target=ask) for _ in range(10)]
     for asker in askers:

@@ -99,6 +99,8 @@ def test_a_stop_leaves_neither_processes_nor_ports_nor_files(node: Node) -> None
     assert not [folder for folder in folders if Path("/tmp", folder).exists()]
     for port in node.ports:
         with socket.socket() as probe:
+            # A connection that is over may still be remembered by the kernel; who listens there is found all the same.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
 
 

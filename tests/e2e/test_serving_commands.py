@@ -18,12 +18,13 @@ import pytest
 from bagel.stage_exit import EXIT_CONFIG
 from tests.e2e.command import bagel
 from tests.e2e.deployed import TASKS, ask, command_on_path
+from tests.polling import wait_until
 from tests.ports import free_port
 from tests.processes import ROOT, running
 from tests.services.launch.test_older_files import OLDER
 
 SCRIPTS = ROOT / "deploy" / "scripts"
-START_S, MISTAKE_S = 60.0, 5.0
+START_S, MISTAKE_S, TRIES = 60.0, 5.0, 3
 # As users have it; ranks and devices that this machine lacks are taken out.
 CURRENT = """
 base_config: bagel.yaml
@@ -71,15 +72,19 @@ def script(name: str, *arguments: str, folder: Path, **environment: str) -> Iter
 
 def wait_ready(port: int) -> None:
     """Until a server answers every task."""
-    deadline = time.monotonic() + START_S
-    while True:
+    seen: list[object] = []
+
+    def look() -> bool:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2)
-            if answer.is_success:
-                return
+            answer = http.get("/readyz")
         except httpx.HTTPError as error:
-            answer = error
-        assert time.monotonic() < deadline, answer
+            seen[:] = [error]
+            return False
+        seen[:] = [answer.text]
+        return answer.is_success
+
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=2) as http:
+        wait_until(look, lambda: str(seen), START_S)
 
 
 def test_run_server_with_a_deploy_file(tmp_path: Path) -> None:
@@ -180,9 +185,13 @@ def test_a_mistake_ends_with_one_clear_message(name: str, taken: int, tmp_path: 
             (tmp_path / "deploy.yaml").write_text(word)
     if "--port" not in arguments:
         arguments += ["--port", str(free_port())]
-    started = time.monotonic()
-    done = bagel("serve", *arguments, CUDA_VISIBLE_DEVICES="0,1")
-    assert time.monotonic() - started < MISTAKE_S
+    seconds: list[float] = []
+    # Other work on the machine may delay one of them, not all.
+    while not seconds or (seconds[-1] >= MISTAKE_S and len(seconds) < TRIES):
+        started = time.monotonic()
+        done = bagel("serve", *arguments, CUDA_VISIBLE_DEVICES="0,1")
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < MISTAKE_S
     assert done.returncode == EXIT_CONFIG
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -62,7 +62,8 @@ def test_what_is_refused_before_the_stream_begins_keeps_its_status(server: Serve
 
 
 def test_an_error_inside_a_stream_is_an_error_event(server: Server) -> None:
-    body = {**SMALL, "messages": user("A cat"), "num_inference_steps": 1000, "timeout_s": 1.0, "stream": True}
+    long = {"height": 256, "width": 256, "num_inference_steps": 1000, "timeout_s": 3.0}
+    body = {**SMALL, **long, "messages": user("A cat"), "stream": True}
     with server.http.stream("POST", "/v1/chat/completions", json=body) as response:
         data = [line for line in response.iter_lines() if line.startswith("data: ")]
     assert json.loads(data[-1].removeprefix("data: "))["error"]["code"] == "deadline_exceeded"

@@ -13,6 +13,7 @@ import pytest_asyncio
 from bagel.errors import RequestError
 from bagel.limits import DECODE_BYTES
 from services.gateway.decoding import DecodingPool, PictureInfo
+from tests.polling import TIMEOUT_S
 from tests.services.gateway.bombs import BOMBS, png
 
 PARAM = "messages[0].content[0].image_url.url"
@@ -56,12 +57,12 @@ async def test_pictures_are_bounded_together(pool: DecodingPool) -> None:
 async def test_a_small_picture_costs_a_few_milliseconds(pool: DecodingPool) -> None:
     data = png(200, 200)
     await pool.check([(PARAM, data)])
-    seconds = []
-    for _ in range(20):
-        started = time.perf_counter()
-        await pool.check([(PARAM, data)])
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < COST_S
+    took_s = COST_S
+    async with asyncio.timeout(TIMEOUT_S):  # until one of them was not kept waiting by others of this machine
+        while took_s >= COST_S:
+            started = time.perf_counter()
+            await pool.check([(PARAM, data)])
+            took_s = time.perf_counter() - started
 
 
 async def test_a_process_has_bounded_memory(pool: DecodingPool) -> None:
@@ -73,12 +74,12 @@ async def test_a_process_has_bounded_memory(pool: DecodingPool) -> None:
 
 
 async def test_a_process_that_takes_too_long_is_ended_and_replaced() -> None:
-    pool = DecodingPool(1, decode_s=0.2)
+    pool = DecodingPool(1, decode_s=1.0)
     await pool.start()
     assert await _warm(pool)
     (pid,) = children()
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(RequestError, match=r"took over 0\.2 s to decode"):
+    with pytest.raises(RequestError, match="took over 1 s to decode"):
         await pool.check([(PARAM, png())])
     assert await _warm(pool)
     assert pid not in children()

@@ -21,6 +21,7 @@ from services.gateway.key_limits import Allowance
 from services.gateway.keys import KeyFile, add_key
 from services.gateway.serving import Serving
 from services.gateway.stages import Stages
+from tests.polling import TIMEOUT_S
 from tests.ports import free_port
 
 
@@ -45,13 +46,13 @@ async def test_keys_are_asked_for_and_held_to_their_limits(tmp_path: Path) -> No
         found = []
         for metadata in ([], [("authorization", "Bearer no")], *[[("authorization", f"Bearer {secret}")]] * 2):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                async for _ in stub.Chat(bagel_pb2.ChatRequest(), timeout=5, metadata=metadata):
+                async for _ in stub.Chat(bagel_pb2.ChatRequest(), timeout=TIMEOUT_S, metadata=metadata):
                     pass
             found.append(refused.value.code().name)
         # Nothing is behind this door, and one request in ten seconds is allowed.
         assert found == ["UNAUTHENTICATED", "UNAUTHENTICATED", "UNAVAILABLE", "RESOURCE_EXHAUSTED"]
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.GetModel(bagel_pb2.GetModelRequest(), timeout=5)
+            await stub.GetModel(bagel_pb2.GetModelRequest(), timeout=TIMEOUT_S)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -64,16 +65,16 @@ async def test_health_tells_of_missing_stages_and_reflection_lists_the_service()
     ):
         health = health_pb2_grpc.HealthStub(channel)
         states = health_pb2.HealthCheckResponse
-        assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=5)).status == states.NOT_SERVING
+        assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)).status == states.NOT_SERVING
         with pytest.raises(grpc.aio.AioRpcError, match="no service 'else'"):
-            await health.Check(health_pb2.HealthCheckRequest(service="else"), timeout=5)
-        watching = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5)
+            await health.Check(health_pb2.HealthCheckRequest(service="else"), timeout=TIMEOUT_S)
+        watching = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=TIMEOUT_S)
         assert (await watching.read()).status == states.NOT_SERVING
-        unknown = health.Watch(health_pb2.HealthCheckRequest(service="else"), timeout=5)
+        unknown = health.Watch(health_pb2.HealthCheckRequest(service="else"), timeout=TIMEOUT_S)
         assert (await unknown.read()).status == states.SERVICE_UNKNOWN
         asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         stub = reflection_pb2_grpc.ServerReflectionStub(other)
-        answers = [answer async for answer in stub.ServerReflectionInfo(asked, timeout=5)]
+        answers = [answer async for answer in stub.ServerReflectionInfo(asked, timeout=TIMEOUT_S)]
         assert SERVICE in [service.name for service in answers[0].list_services_response.service]
         closing = door.start_closing(30)
         assert (await watching.read()).status == states.NOT_SERVING
@@ -87,7 +88,7 @@ async def test_compressed_messages_are_refused_unread() -> None:
     async with opened(bind=address), packed as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             async for _ in bagel_pb2_grpc.BagelStub(channel).Understand(
-                bagel_pb2.UnderstandRequest(question="a" * 100_000), timeout=5
+                bagel_pb2.UnderstandRequest(question="a" * 100_000), timeout=TIMEOUT_S
             ):
                 pass
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -97,11 +98,11 @@ async def test_calls_over_their_number_are_refused() -> None:
     address = f"127.0.0.1:{free_port()}"
     async with opened(bind=address), grpc.aio.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        watching = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(CALLS.most)]
+        watching = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(CALLS.most)]
         for call in watching:
             await call.read()
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         for call in watching:
             call.cancel()

@@ -23,7 +23,7 @@ async def drain_while_a_picture_runs(process: Process, address: str) -> tuple[by
         status = await dit.GetStatus(settings_pb2.GetStatusRequest(), timeout=TIMEOUT_S)
         assert (status.model.max_context_tokens, list(status.model.tasks)) == (600, ["text2img"])
         drawing = asyncio.create_task(draw(thinker, dit, context_request("A cat"), steps=150))
-        while not (await dit.GetStatus(settings_pb2.GetStatusRequest(), timeout=TIMEOUT_S)).running:
+        while not (drawing.done() or (await dit.GetStatus(settings_pb2.GetStatusRequest(), timeout=TIMEOUT_S)).running):
             await asyncio.sleep(BREATH_S)
         writing = thinker.GenerateText(text_request(max_tokens=40), timeout=TIMEOUT_S)
         said = ""
