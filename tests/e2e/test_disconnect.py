@@ -119,7 +119,8 @@ def test_a_client_that_leaves_while_a_picture_is_decoded_gets_neither_file_nor_s
     wait_until(lambda: counters.over("bagel_dit_requests_total", "cancelled") == 1)
     assert counters.over("bagel_requests_total", "cancelled") == 1
     assert server.http.post(DRAW, json=SMALL).status_code == 200
-    assert counters.grown(*DECODED) == 2
+    # A decode that is under way ends; one that the word has overtaken never begins.
+    assert counters.grown(*DECODED) in (1, 2)
     assert counters.grown(*STEPS) == 2
     assert counters.grown(*ENCODED) == 1
 

@@ -1,4 +1,4 @@
-"""Kill rounds, shortened: one of every strike. `make chaos` is the long run, over Mooncake's store as well."""
+"""Kill rounds, shortened: one of every strike. `make chaos` is the long run, over ipc and Mooncake's store as well."""
 
 import secrets
 import threading
@@ -17,7 +17,7 @@ from tests.transport.peers import peer_process
 from transport.errors import TransportError
 
 SIZES = Sizes(pages=73, page_bytes=896 << 10)  # 64 MiB
-KINDS = (*ACROSS_PROCESSES, "mooncake")
+KINDS = ("shm", "zeromq-tcp", "mooncake")
 WAITING = 3
 
 
