@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bagel.config import LlmConfig
@@ -47,7 +47,6 @@ def test_a_share_that_leaves_nothing_is_refused_with_what_takes_it(share: float,
         pages(share, free_bytes=free_bytes)
 
 
-@settings(deadline=None)
 @given(
     total=st.integers(1, 200 * GIB), part_free=st.floats(0, 1), part_held=st.floats(0, 1), share=st.floats(0.01, 1.0),
     reserve=st.integers(0, 10 * GIB), page=st.integers(1, 1 << 22),

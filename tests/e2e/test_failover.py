@@ -30,7 +30,6 @@ SAY: dict[str, Any] = {
 }  # fmt: skip
 THINK: dict[str, Any] = {**DRAW, "num_inference_steps": 4, "think": True, "max_think_tokens": 1000}
 HUNG_S = 15.0
-TRIES = 3
 
 
 @pytest.fixture(scope="module")
@@ -165,15 +164,11 @@ def test_a_lone_stage_that_died_is_named_within_two_seconds(pool: ThreadPoolExec
         assert "its device has been on one piece of work" in response.text
         assert time.monotonic() - started < HUNG_S
         alone.dits[0].send(signal.SIGKILL)
-        seconds = []
-        # Other work on the machine may delay one answer, not all of them.
-        for _ in range(TRIES):
-            started = time.monotonic()
-            response = alone.post(DRAW)
-            seconds.append(time.monotonic() - started)
-            assert response.status_code == 503
-            assert f"no DiT is ready ({alone.dits[0].address}" in response.text
-        assert min(seconds) < 2
+        started = time.monotonic()
+        response = alone.post(DRAW)
+        assert response.status_code == 503
+        assert f"no DiT is ready ({alone.dits[0].address}" in response.text
+        assert time.monotonic() - started < 2
 
 
 def read_picture_of_thought(body: dict[str, Any]) -> tuple[str, bytes]:

@@ -46,7 +46,7 @@ def test_a_stopped_holder_holds_up_nobody_who_reads_from_another(kind: str, tmp_
         waiting = [threads.submit(pair.reader.fetch, lost, cancelled) for _ in range(WAITING)]
         started = time.monotonic()
         assert pair.fetch(request).pages == 3
-        assert time.monotonic() - started < 3.0  # the stopped one is given up after 4
+        assert time.monotonic() - started < 2.0  # the stopped one is given up later
         assert not any(one.done() for one in waiting)
         cancelled.set()
         assert all(isinstance(one.exception(timeout=10), TransportError) for one in waiting)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bagel.kv_layout import PageRun
@@ -15,7 +15,6 @@ EPOCH, TOKEN = 3, b"t" * 16
 RUNS = st.lists(st.builds(PageRun, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1)), max_size=64)
 
 
-@settings(deadline=None)
 @given(epoch=st.integers(0, 2**64 - 1), token=st.binary(min_size=16, max_size=16), runs=RUNS.map(tuple))
 def test_an_ask_comes_back(epoch: int, token: bytes, runs: tuple[PageRun, ...]) -> None:
     ask = Ask(epoch, token, runs)
@@ -23,7 +22,6 @@ def test_an_ask_comes_back(epoch: int, token: bytes, runs: tuple[PageRun, ...]) 
     assert Ask.unpack(ask.pack()) == ask
 
 
-@settings(deadline=None)
 @given(status=st.sampled_from([status for status in Status if status is not Status.OK]))
 def test_a_refusal_comes_back(status: Status) -> None:
     assert unpack_refusal(pack_refusal(status)) is status
