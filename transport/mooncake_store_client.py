@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 
 from bagel.logs import get_logger
 from transport.errors import PeerLostError
+from transport.mooncake_store_name import free_name
 
 POLL_S = 0.05
 ANSWER_S = 2.0  # of a master that lives
 READS_AT_ONCE = 3
 READ_SHARE = 0.25  # of the buffer: what one read may take
-SETUPS = 2  # a port may still carry the name of a client that was killed
+SETUPS = 2  # two that join at once may take the same name
 
 Native = Any  # mooncake.store.MooncakeDistributedStore, which has no types
 T = TypeVar("T")
@@ -139,8 +140,8 @@ class StoreClient:
         for _ in range(SETUPS):
             native = self.module.MooncakeDistributedStore()
             code = native.setup(
-                wanted.host, wanted.metadata_server, wanted.segment_bytes, wanted.buffer_bytes, wanted.protocol,
-                wanted.device, wanted.master,
+                free_name(wanted.host, wanted.metadata_server), wanted.metadata_server, wanted.segment_bytes,
+                wanted.buffer_bytes, wanted.protocol, wanted.device, wanted.master,
             )  # fmt: skip
             if code == 0:
                 return native

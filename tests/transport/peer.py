@@ -16,6 +16,7 @@ import torch
 import xxhash
 from structlog.testing import capture_logs
 
+from tests.transport.descriptors import open_files
 from tests.transport.kinds import LOOPBACK, open_reader, open_server
 from tests.transport.watched_landing import CANARY, WatchedLanding
 from transport.base import DataPlane, Endpoint, FetchRequest, PageCopy, page_copies
@@ -206,6 +207,10 @@ class Peer:
             "threads": int(status["Threads"]),
             "rss_mib": int(status["VmRSS"].split()[0]) / 1024,
         }
+
+    def descriptors(self) -> list[str]:
+        """What each leads to, in words."""
+        return open_files()
 
 
 def main() -> None:

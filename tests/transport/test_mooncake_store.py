@@ -5,11 +5,15 @@ import json
 import os
 import random
 import re
+import secrets
 import signal
 import socket
 import threading
 import time
+import urllib.parse
+import urllib.request
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +26,7 @@ from bagel.errors import ConfigError
 from tests.polling import BREATH_S
 from tests.ports import free_port
 from tests.processes import Process
+from tests.transport.descriptors import open_files
 from tests.transport.mooncake_holder import HolderProcess, Published, holder_process
 from tests.transport.mooncake_reader import PAGE_BYTES, PAGES, Midway, Reader
 from tests.transport.store_servers import Servers, store_servers
@@ -39,7 +44,10 @@ from transport.mooncake_install import load
 from transport.mooncake_store import BUFFER_BYTES, MooncakeStorePlane
 from transport.mooncake_store_address import StoreAddress
 from transport.mooncake_store_client import Native, StoreClient, StoreSettings
+from transport.mooncake_store_name import free_name
 from transport.pool import Pool
+
+MOONCAKES_NUMBERS = range(12_300, 14_301)  # which its clients choose from by themselves
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +208,7 @@ def test_the_engine_waits_for_no_store_and_copies_follow_once_it_answers() -> No
 def test_clients_that_ended_leave_no_memory_behind(servers: Servers) -> None:
     def come_and_go(count: int) -> int:
         """MiB of clients that were set up on a heap each."""
-        clients, together = [_client(servers) for _ in range(count)], threading.Barrier(count)
+        clients, together = [_client(servers[1:]) for _ in range(count)], threading.Barrier(count)
         before = _rss_mib()
 
         def use(client: StoreClient) -> None:
@@ -223,7 +231,7 @@ def test_clients_that_ended_leave_no_memory_behind(servers: Servers) -> None:
 
 def test_a_call_that_failed_keeps_nothing_that_it_read(servers: Servers) -> None:
     read: list[weakref.ref[threading.Event]] = []
-    client = _client(servers)
+    client = _client(servers[1:])
 
     def fail(native: Native) -> None:
         page = threading.Event()  # or anything that can be watched
@@ -238,6 +246,29 @@ def test_a_call_that_failed_keeps_nothing_that_it_read(servers: Servers) -> None
     finally:
         gc.enable()
         client.end()
+
+
+def test_names_that_killed_clients_left_behind_keep_nobody_out_and_cost_nothing() -> None:
+    with store_servers() as (_, master, metadata):
+        for number in MOONCAKES_NUMBERS:
+            _name_somebody(metadata, f"127.0.0.1:{number}")
+        for _ in range(2):
+            before = Counter(open_files())
+            client = _client((master, metadata))
+            assert client.call(lambda native: native.batch_is_exist(["-"]), patience_s=30.0, left_s=lambda: 30.0) == [0]
+            client.end()
+            left = (Counter(open_files()) - before).elements()
+            assert not [one for one in left if one.endswith(" to nobody")]
+
+
+def test_a_name_that_somebody_has_is_not_taken(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [2_001, 2_002, 2_003]
+    monkeypatch.setattr(secrets, "choice", lambda _: numbers.pop(0))
+    _name_somebody(servers[2], "127.0.0.1:2001")
+    _name_somebody(servers[2], "[::1]:2002")
+    assert free_name("127.0.0.1", servers[2]) == "127.0.0.1:2002"
+    assert free_name("::1", servers[2]) == "[::1]:2003"
+    assert free_name("127.0.0.1", "P2PHANDSHAKE") == "127.0.0.1"
 
 
 def test_a_segment_that_is_smaller_than_the_pool_is_refused(servers: Servers) -> None:
@@ -272,9 +303,17 @@ def _reader(servers: Servers, buffer_bytes: int = BUFFER_BYTES) -> Reader:
     return Reader(PAGES * PAGE_BYTES, plane)
 
 
-def _client(servers: Servers) -> StoreClient:
+def _name_somebody(metadata: str, name: str) -> None:
+    """Tell the metadata server of a client."""
+    query = urllib.parse.urlencode({"key": f"mooncake/rpc_meta/{name}"})
+    told = json.dumps({"ip_or_host_name": "127.0.0.1", "rpc_port": 1}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{metadata}?{query}", told, method="PUT"), timeout=10.0).close()
+
+
+def _client(servers: tuple[str, str]) -> StoreClient:
+    """Of a master and a metadata server."""
     settings = StoreSettings(
-        host="127.0.0.1", master=servers[1], metadata_server=servers[2], protocol="tcp", device="", segment_bytes=0,
+        host="127.0.0.1", master=servers[0], metadata_server=servers[1], protocol="tcp", device="", segment_bytes=0,
         buffer_bytes=1 << 20,
     )  # fmt: skip
     return StoreClient(load("store"), settings)
