@@ -33,6 +33,7 @@ def main() -> int:
     url = f"http://127.0.0.1:{options.port}"
     command = [sys.executable, "-m", "services.cli.main", "serve", options.model, "--port", str(options.port)]
     command += ["--load-format", options.load_format, "--device", options.device, "--dtype", options.dtype]
+    command += ["--transport", options.transport]
     with Path(options.log).open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -87,7 +88,7 @@ def _print_row(name: str, seconds: float, answer: dict[str, Any]) -> None:
         parts.append(f"first token {t['first_token']:.3f}, {1000 * t['decode'] / work['decode_steps']:.1f} ms a token")
     if "forwards" in work:
         moved = figures["transfer"]
-        parts.append(f"transfer {moved['seconds']:.3f} ({moved['bytes'] / 1e6:.1f} MB)")
+        parts.append(f"transfer {moved['seconds']:.3f} ({moved['bytes'] / 1e6:.1f} MB), load {t['load']:.3f}")
         parts.append(f"denoise {t['denoise']:.3f} ({work['forwards']} forwards)")
         parts.append(f"VAE {t['vae_decode']:.3f}")
     print(f"{name:<16} {seconds:7.3f} s   {', '.join(parts)}", flush=True)
@@ -152,6 +153,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--load-format", default="auto")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--transport", default="auto")
     parser.add_argument("--side", type=int, help=f"pixels a side; default: {DEFAULT_SIDE_PX}, or the model's largest")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=64)

@@ -10,7 +10,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -99,12 +98,11 @@ def main() -> int:
     options = parser.parse_args()
     planes = options.planes.split(",")
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory(prefix="bagel-bench-") as folder:
-        side = ReadingSide(planes, folder)
-        try:
-            rows = measure(side, planes, options.rounds)
-        finally:
-            side.close()
+    side = ReadingSide(planes)
+    try:
+        rows = measure(side, planes, options.rounds)
+    finally:
+        side.close()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}), encoding="utf-8")
     print(table(rows))

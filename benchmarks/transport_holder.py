@@ -24,10 +24,10 @@ SEND_BYTES = 896 << 10
 class HoldingSide:
     """Commands of the benchmark."""
 
-    def __init__(self, pages: int, planes: list[str], folder: str) -> None:
+    def __init__(self, pages: int, planes: list[str]) -> None:
         pool = Pool(num_pages=pages, page_bytes=PAGE_BYTES, epoch=1, device=CPU)
         pool.host.view(torch.int64).copy_(torch.arange(pool.host.numel() // 8))
-        self.holder = Holder(pool, [plane_of(name, folder) for name in planes])
+        self.holder = Holder(pool, [plane_of(name) for name in planes])
         self.view = pool.view
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -84,7 +84,7 @@ class HoldingSide:
 
 def main() -> None:
     """Answer commands until stdin ends."""
-    side = HoldingSide(int(sys.argv[1]), sys.argv[2].split(","), sys.argv[3])
+    side = HoldingSide(int(sys.argv[1]), sys.argv[2].split(","))
     for line in sys.stdin:
         command = json.loads(line)
         print(json.dumps(getattr(side, command.pop("do"))(**command)), flush=True)

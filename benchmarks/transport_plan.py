@@ -29,16 +29,16 @@ def scattered(count: int, seed: int) -> list[int]:
     return free[:count]
 
 
-def plane_of(name: str, folder: str) -> DataPlane:
-    """A plane without digests, which are reported beside."""
+def plane_of(name: str, *, digests: bool = False) -> DataPlane:
+    """A plane, as a rule without digests, which are reported beside."""
     match name:
         case "shm":
             return ShmPlane(f"@bagel-bench-{token_hex(8)}")
         case "zeromq":
-            return ZeroMqPlane(digests=False)
+            return ZeroMqPlane(digests=digests)
         case "mooncake":
             from transport.mooncake import MooncakePlane  # an extra
 
-            return MooncakePlane(digests=False)
+            return MooncakePlane(digests=digests)
         case _:
             raise ValueError(f"no plane {name!r}")

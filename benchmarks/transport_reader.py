@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, shared_memory
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 import torch
 import xxhash
 import zmq
+from torch import Tensor
 
 from bagel.kv_layout import page_runs
 from benchmarks.transport_plan import HEADER_BYTES, PAGE_BYTES, POOL_PAGES, SIZES_MIB, pages_for, plane_of, scattered
 from transport.base import DataPlane, FetchRequest, Region, in_order
 from transport.reading import host_view
-from transport.zeromq import ZeroMqPlane
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,20 @@ class Turn:
 
 
 class ReadingSide:
-    """The reader: every way to get a turn's pages into `landing`. Each method returns seconds."""
+    """The reader: every way to get a turn's pages into `landing`. Each method returns seconds.
 
-    def __init__(self, planes: list[str], folder: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.transport_holder", str(POOL_PAGES), ",".join(planes), folder]
+    `hashed` are planes that also come with digests. On a GPU only `fetch` and `attached` land or show pages.
+    """
+
+    def __init__(self, planes: list[str], *, device: torch.device = CPU, hashed: Sequence[str] = ("zeromq",)) -> None:
+        command = [sys.executable, "-m", "benchmarks.transport_holder", str(POOL_PAGES), ",".join(planes)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.landing = Region(torch.zeros(pages_for(max(SIZES_MIB)) * PAGE_BYTES, dtype=torch.uint8))
-        self._source = torch.ones_like(self.landing.tensor)
-        self._view = host_view(self.landing)
+        self.landing = Region(torch.zeros(pages_for(max(SIZES_MIB)) * PAGE_BYTES, dtype=torch.uint8, device=device))
+        self._source = torch.ones(self.landing.num_bytes, dtype=torch.uint8)
+        self._view = host_view(self.landing if device == CPU else Region(self._source))
         self._where = self.ask("hello")
-        self._planes: dict[str, DataPlane] = {name: plane_of(name, folder) for name in planes}
-        self._planes["zeromq with digests"] = ZeroMqPlane()
+        self._planes: dict[str, DataPlane] = {name: plane_of(name) for name in planes}
+        self._planes |= {f"{name} with digests": plane_of(name, digests=True) for name in hashed}
         for plane in self._planes.values():
             plane.prepare(self.landing)
         self._raw = socket.create_connection(("127.0.0.1", self._where["raw"]))
@@ -95,13 +101,18 @@ class ReadingSide:
     def look(self, turn: Turn) -> float:
         """Shared memory until the first and the last page can be read where they lie."""
         started = time.perf_counter()
+        pages = self.attached(turn)
+        for page in (turn.pages[0], turn.pages[-1]):
+            int(pages[page, 0])
+        return time.perf_counter() - started
+
+    def attached(self, turn: Turn) -> Tensor:
+        """The holder's pages [P, page bytes] in shared memory, where they lie."""
         request = self._request("shm", turn)
         attached = self._planes["shm"].attach(request)
         assert attached is not None
         attached.check(turn.pages, request.generations)
-        for page in (turn.pages[0], turn.pages[-1]):
-            int(attached.pages[page * PAGE_BYTES])
-        return time.perf_counter() - started
+        return attached.pages.view(-1, PAGE_BYTES)
 
     def raw_socket(self, turn: Turn) -> float:
         """A plain TCP connection."""
@@ -147,7 +158,8 @@ class ReadingSide:
 
     def landed(self, turn: Turn) -> bool:
         """Whether the landing memory holds the turn's pages."""
-        pages = (self._view[p * PAGE_BYTES : (p + 1) * PAGE_BYTES] for p in range(len(turn.pages)))
+        view = host_view(Region(self.landing.tensor.cpu()))
+        pages = (view[p * PAGE_BYTES : (p + 1) * PAGE_BYTES] for p in range(len(turn.pages)))
         return [xxhash.xxh3_64_intdigest(page) for page in pages] == turn.published["digests"]
 
     def close(self) -> None:

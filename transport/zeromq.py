@@ -9,14 +9,14 @@ import threading
 import time
 from dataclasses import replace
 
-import torch
 import zmq
 
 from bagel.kv_layout import PageRun
 from transport.base import Capabilities, Endpoint, FetchReport, FetchRequest, PageCopy, Region, pieces
 from transport.errors import PeerLostError, TransferCorruptError
 from transport.holder import Holder
-from transport.reading import check_digests, check_request, host_view, remaining_s
+from transport.reading import check_digests, check_request, remaining_s
+from transport.staging import receiving
 from transport.zeromq_server import ZeroMqServer
 from transport.zeromq_socket import keep_frames_memory, open_socket
 from transport.zeromq_wire import Ask, unpack_refusal
@@ -77,15 +77,12 @@ class ZeroMqPlane:
         started = time.monotonic()
         count = check_request(request, digests=self._digests, generations=False)
         remaining_s(request, cancelled)
-        # Frames land in host memory; on a GPU they go on from there in one copy.
-        direct = request.into.device.type == "cpu"
-        landing = request.into if direct else Region(torch.empty(request.into.num_bytes, dtype=torch.uint8))
         if count:
-            _Fetch(self._context, request, host_view(landing), cancelled, self._digests).run(self._connections)
-        if not direct:
-            for copy in request.copies:
-                part = slice(copy.place * request.page_bytes, (copy.place + copy.count) * request.page_bytes)
-                request.into.tensor[part].copy_(landing.tensor[part])
+            pull = _Fetch(self._context, request, cancelled, self._digests)
+            try:
+                pull.run(self._connections)
+            finally:
+                pull.landing.finish()
         return FetchReport(count, count * request.page_bytes, time.monotonic() - started)
 
     def close(self) -> None:
@@ -102,19 +99,20 @@ class ZeroMqPlane:
 
 
 class _Fetch:
-    """One fetch: its sockets, what it still waits for, its landing memory."""
+    """One fetch: its sockets, what it still waits for, and where it lands, which is to be finished after `run`."""
 
     def __init__(
         self,
         context: "zmq.Context[Socket]",
         request: FetchRequest,
-        landing: memoryview,
         cancelled: threading.Event,
         digests: bool,
     ) -> None:
-        self._context, self._request, self._landing = context, request, landing
+        self._context, self._request = context, request
         self._cancelled, self._digests = cancelled, digests
-        cut = pieces(request.copies, max(1, FRAME_BYTES // request.page_bytes))
+        piece_pages = max(1, FRAME_BYTES // request.page_bytes)
+        self.landing = receiving(request.into, request.page_bytes, piece_pages)
+        cut = pieces(request.copies, piece_pages)
         self._asks = [cut[first : first + ASK_FRAMES] for first in range(0, len(cut), ASK_FRAMES)]
 
     def run(self, connections: int) -> None:
@@ -151,18 +149,17 @@ class _Fetch:
 
     def _receive(self, socket: Socket, monitor: Socket, first: int, piece: PageCopy) -> None:
         """One piece, whose first page is the request's page `first`."""
-        size = piece.count * self._request.page_bytes
-        start = piece.place * self._request.page_bytes
-        target = self._landing[start : start + size]
+        target = self.landing.room(piece)
         received = self._frame(socket, monitor, target)
         if socket.get(zmq.RCVMORE):
             status = unpack_refusal(bytes(target[:received]))
             raise status.error(socket.recv().decode(errors="replace"))
-        if received != size:
+        if received != len(target):
             last = first + piece.count - 1
-            raise TransferCorruptError(f"pages {first} to {last} came as {received} B, not as {size} B")
+            raise TransferCorruptError(f"pages {first} to {last} came as {received} B, not as {len(target)} B")
         if self._digests:
-            check_digests(self._request, self._landing, first, piece)
+            check_digests(self._request, target, first, PageCopy(piece.page, 0, piece.count))
+        self.landing.keep(piece)
 
     def _frame(self, socket: Socket, monitor: Socket, target: memoryview) -> int:
         """The first frame of the next message, into `target` as far as it fits; its length."""

@@ -8,7 +8,7 @@ from bagel.errors import ConfigError, OverloadedError
 def open_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:N` as a device that is there. Turns TF32 off for the whole process.
 
-    Raises ConfigError when the device is not there.
+    The calling thread works on a GPU's stream of its own from now on. Raises ConfigError when the device is not there.
     """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -25,6 +25,8 @@ def open_device(name: str) -> torch.device:
             raise ConfigError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices")
         device = torch.device("cuda", device.index or 0)
         torch.cuda.set_device(device)
+        # On CUDA's default stream, copies that others make to this GPU would wait for kernels, piece by piece.
+        torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
     elif device.type != "cpu":
         raise ConfigError(f"--device {name}: only cpu and cuda are supported")
     return device
@@ -37,6 +39,12 @@ def resolve_dtype(name: str, device: torch.device) -> str:
     if name not in ("float32", "bfloat16"):
         raise ConfigError(f"--dtype {name}: take auto, float32 or bfloat16")
     return name
+
+
+def finish_work(device: torch.device) -> None:
+    """Wait for what the calling thread gave the device to do."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bagel.kv_layout import KvLayout, KvMemory
+from bagel.kv_layout import KvLayout, KvMemory, page_runs
 from bagel.model.attention import Attention
 
 
@@ -31,6 +31,19 @@ def pool_view(memory: Tensor, kv: KvMemory) -> Tensor:
         raise ValueError(f"{memory.numel()} B of memory hold no page of {kv.page_extent} B")
     strides = [stride // values.element_size() for stride in kv.strides]
     return values.as_strided((count, *kv.layout.page_shape), strides)
+
+
+def pages_on(device: torch.device, pool: Tensor, pages: Sequence[int]) -> Tensor:
+    """Copies [n, K, L, 2, T, d] of some of a pool's pages, on a device: neighbours cross together, straight from there.
+
+    Gathered on the host first, they would be written once more, and to memory that the kernel has yet to find.
+    """
+    out = torch.empty((len(pages), *pool.shape[1:]), dtype=pool.dtype, device=device)
+    done = 0
+    for run in page_runs(list(pages)):
+        out[done : done + run.count].copy_(pool[run.start : run.start + run.count])
+        done += run.count
+    return out
 
 
 class PagedContext:

@@ -13,7 +13,7 @@ from bagel.errors import BagelError, ConfigError
 from bagel.kv_layout import KvLayout
 from bagel.members import Kind, Load
 from bagel.model.attention import sdpa_attention
-from bagel.model.device import device_name, peak_memory_bytes
+from bagel.model.device import device_name, finish_work, peak_memory_bytes
 from bagel.model.memory import context_tokens, pool_pages
 from bagel.model.noise import NoiseSource
 from bagel.model.opening import OpenedModel
@@ -116,6 +116,7 @@ class DitAssembly:
     def _engine(self, opened: OpenedModel, model: DitModel, num_pages: int) -> DitEngine:
         flags, layout, reading = self._host.config, opened.layout, self._reading
         landing = Region(torch.zeros(num_pages * layout.page_bytes, dtype=torch.uint8, device=opened.device))
+        finish_work(opened.device)  # other threads write to it from now on
         reading.planes.prepare(landing)
         denoiser = Denoiser(model, layout, sdpa_attention, opened.device, most_tokens=flags.max_model_len)
         memory = LandingMemory(landing, layout.page_bytes)

@@ -17,7 +17,7 @@ from bagel.kv_layout import KvLayout
 from bagel.model.attention import Attention
 from bagel.model.embeddings import grid_position_ids, tokens_to_latent
 from bagel.model.flow import Step, Velocities, euler_steps
-from bagel.model.kv import BranchBuffers
+from bagel.model.kv import BranchBuffers, pages_on
 from bagel.model.observe import Observe, observe_nothing
 from bagel.model.stages import DitModel
 from bagel.model.vae import to_uint8, unscale_latent
@@ -66,9 +66,13 @@ class Denoiser:
         side = self.model.config.token_pixels
         grid = size[0] // side, size[1] // side
         buffers = BranchBuffers(self.layout, [c.tokens for c in contexts], grid[0] * grid[1] + 2, self.device)
+        place_of = {page: page for context in contexts for page in context.pages}
+        if pool.device != self.device:
+            needed = sorted(place_of)  # each once, however many contexts use it
+            pool, place_of = pages_on(self.device, pool, needed), {page: at for at, page in enumerate(needed)}
         for index, context in enumerate(contexts):
-            pages = torch.tensor(context.pages, dtype=torch.long, device=pool.device)
-            buffers.load_context(index, pool[pages].to(self.device))
+            places = torch.tensor([place_of[page] for page in context.pages], dtype=torch.long, device=self.device)
+            buffers.load_context(index, pool[places])
             for role in context.roles:
                 observe(f"ctx.{role.value}", buffers.buffers[index][:, :, : context.tokens])  # [L, 2, S, K, d]
         return Canvas(self.model, self._attention, contexts, buffers, grid)

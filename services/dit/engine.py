@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from bagel.device_thread import DeviceThread
 from bagel.errors import DeadlineError
 from bagel.images import encode
-from bagel.model.device import explained
+from bagel.model.device import explained, finish_work
 from bagel.model.flow import Step
 from bagel.model.kv import pool_view
 from bagel.model.noise import NoiseSource
@@ -290,6 +289,7 @@ class DitEngine:
     def _read(self, fetched: FetchedContext, observe: Callable[[str, Tensor], None]) -> Canvas:
         pool = pool_view(fetched.memory, fetched.kv)
         canvas = self.denoiser.load(fetched.contexts, pool, fetched.size, observe)
+        finish_work(self.denoiser.device)  # the pages are read now, and may go
         fetched.check()
         return canvas
 
@@ -304,7 +304,7 @@ class DitEngine:
         assert ticket.steps is not None
         step, ticket.state = next(ticket.steps)
         self._observe(request.request_id, "steps.v", step.velocity)
-        _synchronize(ticket.state)
+        finish_work(ticket.state.device)  # a cancelled request stops within a step, and times are true
         seconds, totals = time.monotonic() - started, ticket.totals
         self._metrics.step_s.observe(seconds)
         self._metrics.forwards.inc(canvas.forwards - totals.forwards)
@@ -362,9 +362,3 @@ class DitEngine:
     async def _on_device(self, function: Callable[..., T], *arguments: object) -> T:
         """Run on the device thread; when cancelled, wait until the device is done with it."""
         return await finish(self._device.run(function, *arguments))
-
-
-def _synchronize(state: Tensor) -> None:
-    """Wait for the device, so that a cancelled request stops within a step and times are true."""
-    if state.device.type == "cuda":
-        torch.cuda.synchronize(state.device)

@@ -11,6 +11,7 @@ from torch import Tensor
 from bagel import wire
 from bagel.errors import DeadlineError, IncompleteContextError, OverloadedError
 from bagel.kv_layout import pages_of
+from bagel.model.device import finish_work
 from bagel.v1 import kv_pb2
 from bagel.waiting import finish, settle
 from transport.base import AttachedPool, DataPlane, Endpoint, FetchRequest, Region, page_copies
@@ -191,6 +192,7 @@ class Pull:
         landing[places] = (
             torch.frombuffer(bytearray(inline), dtype=torch.uint8).view(-1, self._page_bytes).to(landing.device)
         )
+        finish_work(landing.device)
 
     def _request(self, pages: list[int], places: list[int], ready: kv_pb2.PagesReady) -> FetchRequest:
         return FetchRequest(

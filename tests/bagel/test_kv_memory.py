@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bagel import wire
 from bagel.kv_layout import KvLayout, KvMemory
-from bagel.model.kv import pool_view
+from bagel.model.kv import pages_on, pool_view
 
 LAYOUT = KvLayout(num_layers=3, num_kv_heads=2, head_dim=4, page_tokens=5, dtype="bfloat16")
 PAGES = 7
@@ -48,3 +48,12 @@ def test_pages_read_the_same_from_every_memory(axes: str) -> None:
 def test_memory_that_holds_no_page_is_refused() -> None:
     with pytest.raises(ValueError, match="no page"):
         pool_view(torch.zeros(LAYOUT.page_bytes - 2, dtype=torch.uint8), KvMemory.in_order(LAYOUT))
+
+
+@pytest.mark.parametrize("wanted", [[0, 1, 2, 5, 6], [4], [6, 2, 3, 0], list(range(PAGES))])
+@pytest.mark.parametrize("axes", FOREIGN.values(), ids=FOREIGN.keys())
+def test_pages_that_cross_to_a_device_are_the_wanted_ones_in_order(axes: str, wanted: list[int]) -> None:
+    memory = pages().permute(["phlctd".index(axis) for axis in axes]).contiguous()
+    pool = pool_view(memory.flatten().view(torch.uint8), described(axes))
+    crossed = pages_on(torch.device("cpu"), pool, wanted)
+    assert torch.equal(crossed.view(torch.int16), pages()[wanted].view(torch.int16))

@@ -41,6 +41,10 @@ class Rig:
                 "serve", name=name, kind=kind, folder=str(folder), pages=pages, page_bytes=size, epoch=EPOCH
             )[1]
             reader.do("read", name=f"{name}-reader", kind=kind, folder=str(folder), places=PLACES, page_bytes=size)
+            # Over shared memory a token is shown once, at the first look: no case shall depend on who was first.
+            published = self.publish(name, "first", [0])
+            assert self.fetch(name, self.request(name, self.grant(name, "first"), published, [0]))["error"] is None
+            holder.do("release", name=name, handle="first")
 
     def publish(self, pool: str, handle: str, pages: list[int]) -> Published:
         """Generation and digest of each page."""
