@@ -57,7 +57,9 @@ class _Ring:
         count = max(2, RING_BYTES // size)
         self._slots = [torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(count)]
         self._copied: list[torch.cuda.Event | None] = [None] * count
-        self._stream, self._turn = torch.cuda.Stream(into.device), 0  # type: ignore[no-untyped-call]
+        # PyTorch deals its streams out in turn, a pool for each priority: an engine's is in the other one.
+        self._stream = torch.cuda.Stream(into.device, priority=-1)  # type: ignore[no-untyped-call]
+        self._turn = 0
 
     def room(self, piece: PageCopy) -> memoryview:
         copied = self._copied[self._turn]
