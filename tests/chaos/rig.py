@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from tests.transport.peers import PeerProcess
+from tests.transport.store_servers import where
 
 SECONDS = 30.0  # deadline of a transfer, far beyond every limit
 QUIET_S = 20.0  # until a failed transfer has let go of everything
@@ -101,6 +102,12 @@ class Rig:
         """End everything at once; harmless after `close`, which leaves the processes to this."""
         for peer in self._started:
             peer.kill()
+
+    @property
+    def pools_to(self) -> tuple[int, ...]:
+        """Ports of the servers that a process over this plane keeps connections to."""
+        servers = where(self._folder) if self.kind == "mooncake_store" else ()
+        return tuple(int(server.split("/metadata")[0].rsplit(":", 1)[1]) for server in servers)
 
     # Transfers
 

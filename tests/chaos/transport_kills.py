@@ -106,7 +106,9 @@ def _survive(report: Report, survivor: str, strikes: list[Strike], rig: Rig, say
     """Strike until all is done; False when a promise was broken, which is noted."""
     surviving = rig.reader if survivor == "reader" else rig.holder
     warm = WARM_ROUNDS.get(report.kind)
-    leaks, strike, before = Leaks(surviving, warm=warm is None), strikes[-1], len(report.rounds)
+    pools_to = rig.pools_to
+    leaks = Leaks(surviving, warm=warm is None, pools_to=pools_to)
+    strike, before = strikes[-1], len(report.rounds)
     try:
         while strikes:
             strike = strikes.pop()
@@ -114,7 +116,7 @@ def _survive(report: Report, survivor: str, strikes: list[Strike], rig: Rig, say
             report.rounds.append(struck(rig, strike))
             rig.check_quiet()
             if len(report.rounds) - before == warm:
-                leaks = Leaks(surviving, warm=True)
+                leaks = Leaks(surviving, warm=True, pools_to=pools_to)
             if len(report.rounds) % SAY_EVERY == 0:
                 say(f"{report.kind}: {len(report.rounds)} rounds, {len(report.violations)} violations")
         leaks.check()
