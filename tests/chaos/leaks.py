@@ -12,7 +12,7 @@ GROWTH = 1.10
 KEEPS_MIB = 16  # of memory that an allocator does not give back
 SETTLING_S = 2.0  # until what a failure replaced has ended
 COLD_FDS = 4  # connections that a library's pool may still come to need before it is warm; afterwards none
-# Connections of the store's client to its servers are a pool: as many as calls at once, then closed when idle for 30 to 60 s.
+# The store's client keeps a pool of connections to its servers: as many as calls at once, closed when idle for a minute.
 POOLED_AT_REST = 2
 POOL_CLOSING_S = 90.0
 
