@@ -12,7 +12,7 @@ GROWTH = 1.10
 KEEPS_MIB = 16  # of memory that an allocator does not give back
 SETTLING_S = 2.0  # until what a failure replaced has ended
 COLD_FDS = 4  # connections that a library's pool may still come to need before it is warm; afterwards none
-# The store's client keeps a pool of connections to its servers: as many as calls at once, closed when idle for a minute.
+# The store's client pools connections to its servers: as many as calls at once, closed when idle for a minute.
 POOLED_AT_REST = 2
 POOL_CLOSING_S = 90.0
 
