@@ -5,6 +5,7 @@ the holder lives. What a reader has mapped it sees whole, so this plane is not s
 each other. Nothing has a name but the socket; memory goes with its last user.
 """
 
+import ctypes
 import select
 import socket
 import threading
@@ -103,7 +104,7 @@ class ShmPlane:
         for _, piece in pieces(request.copies, max(1, COPY_BYTES // size)):
             remaining_s(request, cancelled)
             source = pool.pages[piece.page * size : (piece.page + piece.count) * size]
-            request.into.tensor[piece.place * size : (piece.place + piece.count) * size].copy_(source)
+            _copy(source, request.into.tensor[piece.place * size : (piece.place + piece.count) * size])
         pool.check(pages, request.generations)
         if self._verify and count:
             landed = request.into if request.into.device.type == "cpu" else Region(request.into.tensor.cpu())
@@ -118,6 +119,14 @@ class ShmPlane:
             for attached in self._attached.values():
                 attached.close()
             self._attached.clear()
+
+
+def _copy(source: Tensor, target: Tensor) -> None:
+    """Between CPUs as the C library copies, which does not read what it is about to overwrite."""
+    if target.device.type == "cpu":
+        ctypes.memmove(target.data_ptr(), source.data_ptr(), source.numel())
+    else:
+        target.copy_(source)
 
 
 class _Attached:
