@@ -55,7 +55,7 @@ class Leaks:
         first, last = self._first, self._last
         return (
             last["fds"] > first["fds"] + self._spare_fds
-            or last["pooled"] > max(POOLED_AT_REST, first["pooled"])
+            or last["pooled"] > POOLED_AT_REST
             or last["threads"] > first["threads"]
             or last["rss_mib"] > first["rss_mib"] * GROWTH + KEEPS_MIB
         )
